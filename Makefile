@@ -1,0 +1,51 @@
+# Every verb of this project. `make demo` and `make test` need nothing but Python 3.11+ and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test check format lock bench chaos
+
+help: ## List these verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+install: $(INSTALLED) ## Build .venv with everything, versions and hashes pinned
+
+$(INSTALLED): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## Watch 5,000 messages meet every fate, on servers of its own
+	$(BIN)/delivery demo
+
+up: install ## Everything on this machine, sandbox included, until Ctrl-C
+	$(BIN)/delivery up
+
+test: install ## Run every test, on servers of their own
+	$(BIN)/python -m pytest
+
+check: install ## Format, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## Put the code in its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: install ## Pin versions and hashes anew from pyproject.toml
+	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate -o requirements.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra embedded --extra dev -c requirements.txt --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.txt
+
+bench: ## Speed beside its rivals (comes with a later release)
+	@echo "make bench comes with the release that measures speed; nothing is measured yet."
+
+chaos: ## Faults, kills and restarts (comes with a later release)
+	@echo "make chaos comes with the release that proves recovery; the recovery itself is covered by make test."
