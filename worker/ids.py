@@ -1,0 +1,35 @@
+"""Identifiers: UUIDv7 rows, and the message ID that an attempt carries to Infobip and back."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+__all__ = ["attempt_id", "new_id", "parse_attempt_id"]
+
+
+def new_id() -> UUID:
+    """A UUIDv7: later ones sort later, so that indexes grow at one end."""
+    return uuid7()
+
+
+def attempt_id(message_id: UUID, number: int) -> str:
+    """The `messageId` of one attempt: `<message id>-<attempt number>`, at most 42 of Infobip's 200 characters.
+
+    A report thereby finds its message and attempt without a look-up table, even when the process that sent it died
+    before the answer came.
+    """
+    return f"{message_id}-{number}"
+
+
+def parse_attempt_id(text: object) -> tuple[UUID, int] | None:
+    """(message ID, attempt number), or None where the ID is not one of ours."""
+    if not isinstance(text, str) or not 38 <= len(text) <= 42 or text[36] != "-":
+        return None
+    number = text[37:]
+    if not (number.isascii() and number.isdigit()) or number[0] == "0" or int(number) > 32767:
+        return None
+    try:
+        message_id = UUID(text[:36])
+    except ValueError:
+        return None
+    return (message_id, int(number)) if str(message_id) == text[:36] else None

@@ -1,0 +1,1 @@
+"""The only place that knows the words Infobip uses on the wire."""

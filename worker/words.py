@@ -1,0 +1,68 @@
+"""The closed sets of words that tables, rules and errors share. Message states have a file of their own: states.py."""
+
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    SMS = "sms"
+    MMS = "mms"
+
+
+class MessageType(StrEnum):
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+class Origin(StrEnum):
+    API = "api"
+    REPLAY = "replay"
+    REPLY = "reply"
+    VERIFY = "verify"
+    FALLBACK = "fallback"
+
+
+class HoldKind(StrEnum):
+    FAULT = "fault"  # Infobip answers badly or not at all: seconds
+    ACCOUNT = "account"  # key, address or credit: until a probe passes or the credential changes
+    BY_HAND = "by hand"
+
+
+class AttemptOutcome(StrEnum):
+    """How far one attempt came. Null in the table: its submission is open."""
+
+    RELEASED = "released"  # known not to have been sent; the same number goes out again
+    IN_DOUBT = "in doubt"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Outcome(StrEnum):
+    """What a status of the provider means for an attempt."""
+
+    PENDING = "pending"  # Infobip has it; not final
+    DELIVERED = "delivered"
+    TRANSIENT = "transient"  # failed for now: follow the retry schedule
+    PERMANENT = "permanent"  # the same message would fail again
+    EXPIRED = "expired"  # Infobip's validity ran out: transient before our expires_at, expired after it
+    UNKNOWN = "unknown"  # nobody knows: unconfirmed
+    ACCOUNT = "account"  # the account, not the message: hold the credential's lanes
+    DUPLICATE = "duplicate"  # this ID was used before: never moves a message by itself
+
+
+class Source(StrEnum):
+    """How a delivery report reached us."""
+
+    PUSH = "push"
+    PULL = "pull"
+
+
+class ReportResult(StrEnum):
+    """What a report did. Only the first three are stored; a repeated one is the row that stands already."""
+
+    APPLIED = "applied"
+    LATE = "late"  # of an attempt that is no longer the current one
+    NOTED = "noted"  # it changed nothing
+    REPEATED = "repeated"
+    UNMATCHED = "unmatched"
+    MALFORMED = "malformed"
