@@ -1,0 +1,202 @@
+"""The claim: which messages leave now, and the submission they leave in.
+
+Every submission, of whatever origin, is opened here, in the transaction that decides that its messages may leave:
+first attempts, retries and probes by `claim`, resubmissions after doubt and the parts of a refused request by `reopen`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from worker.gate import GATE
+from worker.ids import new_id
+from worker.infobip.client import Account
+from worker.infobip.payloads import Outgoing
+from worker.secrets import decrypt
+from worker.states import State
+from worker.tally import Changes
+from worker.words import Channel
+
+# What leaves, with everything inherited resolved: the message's own value, else its batch's.
+_OUTGOING = """
+    m.id, m.attempt_count, m.recipient,
+    coalesce(m.sender, b.sender) AS sender,
+    coalesce(m.text, b.text) AS text,
+    coalesce(m.callback_data, b.callback_data) AS callback_data,
+    coalesce(m.principal_entity_id, b.principal_entity_id) AS principal_entity_id,
+    coalesce(m.content_template_id, b.content_template_id) AS content_template_id,
+    extract(epoch FROM m.expires_at - statement_timestamp())::float8 AS remaining_seconds
+"""
+
+_ROUTE = text("""
+    SELECT l.id, l.channel, l.message_type, l.kind, c.id AS credential_id, c.version, c.base_url, c.api_key,
+           c.webhook_token, c.messages_per_second
+    FROM lane l JOIN credential c ON c.id = l.credential_id WHERE l.id = :lane
+""")
+
+_CLAIM = text(f"""
+    WITH due AS (
+        SELECT m.id, m.state, m.reason, m.batch_id
+        FROM message m LEFT JOIN batch b ON b.id = m.batch_id
+        WHERE m.lane_id = :lane AND m.state IN ('queued', 'retrying') AND NOT m.held
+          AND m.next_attempt_at <= statement_timestamp()
+          AND {GATE}
+          AND EXISTS (SELECT FROM lane l WHERE l.id = :lane AND (l.kind IS NULL OR :is_probe))
+        ORDER BY m.next_attempt_at, m.id
+        LIMIT :limit
+        FOR UPDATE OF m SKIP LOCKED
+    ), opened AS (
+        INSERT INTO submission (id, bulk_ids, lane_id, credential_version, message_count, opened_at, lease_until)
+        SELECT :submission, ARRAY[CAST(:submission AS uuid)], :lane, :version, count(*), statement_timestamp(),
+               statement_timestamp() + make_interval(secs => :lease)
+        FROM due HAVING count(*) > 0
+    ), moved AS (
+        UPDATE message SET state = 'sending', attempt_count = attempt_count + 1
+        FROM due WHERE message.id = due.id
+        RETURNING message.*
+    ), attempts AS (
+        INSERT INTO attempt AS a (message_id, number, submission_id, started_at, looks)
+        SELECT id, attempt_count, :submission, statement_timestamp(), 0 FROM moved
+        -- The number of a released attempt goes out again.
+        ON CONFLICT (message_id, number) DO UPDATE SET
+            submission_id = excluded.submission_id, started_at = excluded.started_at,
+            answered_at = NULL, outcome = NULL, code = NULL, detail = NULL
+    )
+    SELECT {_OUTGOING}, m.batch_id, due.state AS was, due.reason AS was_reason
+    FROM moved m JOIN due ON due.id = m.id LEFT JOIN batch b ON b.id = m.batch_id
+""")
+
+_REOPEN = text(f"""
+    WITH attempts AS (
+        UPDATE attempt SET submission_id = :submission, outcome = NULL, look_at = NULL, answered_at = NULL
+        WHERE (message_id, number) IN (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS smallint[])))
+    ), opened AS (
+        INSERT INTO submission
+            (id, parent_id, bulk_ids, lane_id, credential_version, message_count, opened_at, lease_until)
+        VALUES (:submission, :parent, CAST(:bulk_ids AS uuid[]), :lane, :version, cardinality(CAST(:ids AS uuid[])),
+                statement_timestamp(), statement_timestamp() + make_interval(secs => :lease))
+    )
+    SELECT {_OUTGOING} FROM message m LEFT JOIN batch b ON b.id = m.batch_id
+    WHERE m.id = ANY(CAST(:ids AS uuid[])) ORDER BY m.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A lane with the account it leads to, as they stood when it was read."""
+
+    lane_id: UUID
+    channel: Channel
+    message_type: str
+    is_held: bool
+    credential_id: UUID
+    credential_version: int
+    account: Account
+    webhook_token: str = field(repr=False)
+    messages_per_second: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSubmission:
+    """A committed submission on its way: from here on, a crash leaves it to the sweep of expired leases."""
+
+    id: UUID
+    route: Route
+    bulk_ids: list[UUID]
+    messages: list[Outgoing]
+    opened_monotonic: float  # read before the claim, so that time since is never underestimated
+    is_probe: bool = False
+
+
+def read_route(session: Session, lane_id: UUID) -> Route | None:
+    row = session.execute(_ROUTE, {"lane": lane_id}).one_or_none()
+    if row is None:
+        return None
+    return Route(
+        lane_id=row.id,
+        channel=Channel(row.channel),
+        message_type=row.message_type,
+        is_held=row.kind is not None,
+        credential_id=row.credential_id,
+        credential_version=row.version,
+        account=Account(row.base_url, decrypt(row.api_key)),
+        webhook_token=decrypt(row.webhook_token),
+        messages_per_second=row.messages_per_second,
+    )
+
+
+def claim(
+    session: Session, route: Route, limit: int, lease_seconds: float, now_monotonic: float, *, is_probe: bool = False
+) -> OpenSubmission | None:
+    """Take up to `limit` due messages of the lane through the gate and open their submission; None if nothing is due.
+
+    One statement. Other workers' locked rows are skipped. The caller commits before anything leaves. A crash before
+    that commit leaves nothing; one after it leaves an open submission, which recovery.abandon finds by its lease.
+    """
+    submission = new_id()
+    rows = session.execute(
+        _CLAIM,
+        {
+            "lane": route.lane_id,
+            "limit": limit,
+            "submission": submission,
+            "version": route.credential_version,
+            "lease": lease_seconds,
+            "is_probe": is_probe,
+        },
+    ).all()
+    if not rows:
+        return None
+    changes = Changes()
+    for row in rows:
+        changes.left((route.lane_id, row.batch_id), row.was, row.was_reason)
+        changes.entered((route.lane_id, row.batch_id), State.SENDING, None)
+    changes.write(session)
+    return OpenSubmission(submission, route, [submission], [_outgoing(r) for r in rows], now_monotonic, is_probe)
+
+
+def reopen(
+    session: Session,
+    route: Route,
+    parent_id: UUID,
+    ancestors: list[UUID],
+    attempts: list[tuple[UUID, int]],
+    lease_seconds: float,
+    now_monotonic: float,
+) -> OpenSubmission:
+    """A child submission for attempts (message ID, number) whose messages the caller has locked, found `sending` and
+    let through the gate. The numbers stay; `ancestors` are the bulk IDs under which Infobip may know them already.
+    """
+    submission = new_id()
+    bulk_ids = [*ancestors, submission]
+    rows = session.execute(
+        _REOPEN,
+        {
+            "submission": submission,
+            "parent": parent_id,
+            "bulk_ids": bulk_ids,
+            "lane": route.lane_id,
+            "version": route.credential_version,
+            "ids": [message_id for message_id, _ in attempts],
+            "numbers": [number for _, number in attempts],
+            "lease": lease_seconds,
+        },
+    ).all()
+    return OpenSubmission(submission, route, bulk_ids, [_outgoing(row) for row in rows], now_monotonic)
+
+
+def _outgoing(row: Any) -> Outgoing:
+    return Outgoing(
+        message_id=row.id,
+        number=row.attempt_count,
+        recipient=row.recipient,
+        sender=row.sender,
+        text=row.text,
+        callback_data=row.callback_data,
+        principal_entity_id=row.principal_entity_id,
+        content_template_id=row.content_template_id,
+        remaining_seconds=row.remaining_seconds,
+    )

@@ -1,0 +1,71 @@
+"""Connections and sessions: one engine a process, synchronous everywhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlmodel import Session
+
+from worker.settings import settings
+
+
+def make_engine(url: str, *, pool_size: int = 5, max_overflow: int = 5) -> Engine:
+    """An engine whose connections speak UTC and give up on a dead server within seconds.
+
+    `url` may be `postgresql://` or `postgresql+psycopg://`.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        url = "postgresql+psycopg://" + url.split("://", 1)[1]
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "options": "-c timezone=utc",
+            "connect_timeout": 5,
+            "application_name": "delivery",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+        },
+    )
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """This process's engine, from DELIVERY_DATABASE_URL."""
+    url = settings().database_url
+    if url is None:
+        raise SystemExit("DELIVERY_DATABASE_URL is not set: start with `delivery up`, or name a PostgreSQL server")
+    return make_engine(url.get_secret_value())
+
+
+@contextmanager
+def open_session(bind: Engine | None = None) -> Iterator[Session]:
+    """A session that is rolled back unless the caller commits.
+
+    Objects stay readable after a commit, since most are read by code that runs when the transaction is over.
+    """
+    with Session(bind or engine(), expire_on_commit=False) as session:
+        yield session
+
+
+def is_away(error: BaseException) -> bool:
+    """The database cannot be reached or went away, as opposed to refusing what it was given."""
+    if isinstance(error, InterfaceError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    state: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if isinstance(error, OperationalError):
+        # No SQLSTATE: the connection itself failed. 08: connection, 57P0x: shutting down, 53300: too many connections.
+        return state is None or state.startswith("08") or state in {"57P01", "57P02", "57P03", "53300"}
+    return False

@@ -1,0 +1,83 @@
+"""What can go wrong between us and Infobip, each error carrying its own decision.
+
+    SendError
+      NotSent               no connection stood: nothing was sent, nothing burnt
+      Throttled             429: not sent, nothing burnt, wait
+      CredentialRefused     401, 403, 404, 405, 3xx: key or address; the credential's lanes are held, nothing burnt
+      RequestRefused        400, 413: someone in the request is at fault; nothing of it was accepted
+      OutcomeUncertain      time-out or break after the connection stood, 408, 5xx, an unreadable answer: ask the logs
+
+`is_fate_known` false means: do not send again before Infobip was asked. `holds` names the kind of hold it leads to.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from worker.words import Channel, HoldKind
+
+
+class SendError(Exception):
+    """A request to Infobip that brought no usable answer."""
+
+    code: ClassVar[str]
+    is_fate_known: ClassVar[bool] = True
+    holds: ClassVar[HoldKind | None] = None
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotSent(SendError):
+    """The connection never stood: DNS, TLS, refused."""
+
+    code = "connection_failed"
+    holds = HoldKind.FAULT
+
+
+class Throttled(SendError):
+    """429: Infobip asks for a pause."""
+
+    code = "too_many_requests"
+    holds = HoldKind.FAULT
+
+    def __init__(self, detail: str, retry_after_seconds: float) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CredentialRefused(SendError):
+    """Infobip refuses the key, its scope, or the address."""
+
+    code = "credential_refused"
+    holds = HoldKind.ACCOUNT
+
+    def __init__(self, detail: str, only_channel: Channel | None = None) -> None:
+        super().__init__(detail)
+        self.only_channel = only_channel  # 403: a scope is missing for this channel, the others may be well
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What Infobip says is wrong, and with which message where it names one."""
+
+    index: int | None  # of the message in the order we gave them
+    words: str
+
+
+class RequestRefused(SendError):
+    """400 or 413: the request as a whole was refused, for the sake of some message in it."""
+
+    code = "refused_by_infobip"
+
+    def __init__(self, detail: str, violations: tuple[Violation, ...] = ()) -> None:
+        super().__init__(detail)
+        self.violations = violations
+
+
+class OutcomeUncertain(SendError):
+    """Nobody here knows whether Infobip has the messages."""
+
+    code = "unknown_fate"
+    is_fate_known = False
+    holds = HoldKind.FAULT

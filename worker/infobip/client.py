@@ -1,0 +1,209 @@
+"""HTTP to Infobip: one request in, a typed answer or a SendError out. No decision about messages is made here."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import httpx
+
+from worker.errors import CredentialRefused, NotSent, OutcomeUncertain, RequestRefused, SendError, Throttled
+from worker.infobip.payloads import SendRequest
+from worker.infobip.reports import BadItem, Report, UnreadableCallback, parse_item, read_json, read_verdict
+from worker.infobip.statuses import Verdict
+from worker.infobip.violations import error_words, read_violations
+from worker.metrics import submission_seconds
+from worker.words import Channel
+
+CONNECT_SECONDS = 5.0
+POOL_SECONDS = 2.0
+KEEPALIVE_SECONDS = 20.0
+MOST_LOG_ROWS = 1000  # a page; Infobip's maximum
+BULK_IDS_A_CALL = 50  # 50 UUIDs and commas fit the 2,048 characters that Infobip allows
+LEAST_RETRY_AFTER, MOST_RETRY_AFTER, DEFAULT_RETRY_AFTER = 1.0, 300.0, 2.0  # seconds
+
+_SEND_PATH_LOGS = {Channel.SMS: "/sms/3/logs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where and as whom to call."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A readable 200: what Infobip says of each message, by its wire ID. Entries may be missing."""
+
+    verdicts: dict[str, Verdict]
+    details: dict[str, str]  # Infobip's words, where it refused
+
+
+class Infobip:
+    """The connections of one process to Infobip, all accounts.
+
+    Synchronous outside; inside, an event loop of its own gives each request one overall deadline, which httpx's
+    time-outs (for connecting, a free connection, each write, each read) do not: a server that trickles bytes would
+    keep a request alive past the lease.
+    """
+
+    def __init__(self, request_timeout_seconds: float) -> None:
+        self._timeout = request_timeout_seconds
+        self._runner = asyncio.Runner()
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(
+                connect=CONNECT_SECONDS, pool=POOL_SECONDS, write=request_timeout_seconds, read=request_timeout_seconds
+            ),
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS),
+            headers={"Accept": "application/json", "User-Agent": "infobip-delivery"},
+            trust_env=False,  # a proxy from the environment would see every message
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+    def submit(self, account: Account, channel: Channel, request: SendRequest, deadline_seconds: float) -> Answer:
+        """Hand a request over. Errors: every SendError; only OutcomeUncertain leaves its fate open.
+
+        `deadline_seconds` bounds the whole request, and is itself bounded by the request time-out.
+        """
+        started = time.monotonic()
+        try:
+            response = self._call(
+                account,
+                "POST",
+                request.path,
+                min(deadline_seconds, self._timeout),
+                content=request.body,
+                headers={"Content-Type": "application/json"},
+            )
+        finally:
+            submission_seconds.labels(channel).observe(time.monotonic() - started)
+        _raise_for_status(response, channel, request)
+        return _read_answer(response)
+
+    def logs(self, account: Account, channel: Channel, bulk_ids: Sequence[UUID]) -> Iterator[list[Report | BadItem]]:
+        """Pages of log rows of the last 48 hours for these bulk IDs (at most BULK_IDS_A_CALL), oldest state of affairs
+        first served. Errors: SendError.
+
+        Source: Infobip, `GET /sms/3/logs`; 120 requests a minute and account; the last page has no `nextCursor`.
+        """
+        query = {"bulkId": ",".join(map(str, bulk_ids)), "limit": str(MOST_LOG_ROWS), "useCursor": "true"}
+        while True:
+            response = self._call(account, "GET", _SEND_PATH_LOGS[channel], self._timeout, params=query)
+            _raise_for_status(response, channel, None)
+            rows, cursor = _read_log_page(response)
+            yield rows
+            if cursor is None or not rows or query.get("cursor") == cursor:
+                return
+            query["cursor"] = cursor
+
+    def _call(
+        self, account: Account, method: str, path: str, deadline_seconds: float, **options: Any
+    ) -> httpx.Response:
+        headers = {"Authorization": f"App {account.api_key}", **options.pop("headers", {})}
+        with _network_errors():
+            return self._runner.run(
+                self._within(deadline_seconds, method, account.base_url + path, headers=headers, **options)
+            )
+
+    async def _within(self, deadline_seconds: float, method: str, url: str, **options: Any) -> httpx.Response:
+        async with asyncio.timeout(deadline_seconds):
+            return await self._client.request(method, url, **options)
+
+
+@contextmanager
+def _network_errors() -> Iterator[None]:
+    """Which breaks leave the fate open: all but those before a connection stood. The text names no URL and no key."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise NotSent(f"no connection to Infobip: {type(error).__name__}") from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+        raise CredentialRefused(f"the base URL or API key cannot be used: {type(error).__name__}") from error
+    except TimeoutError as error:
+        raise OutcomeUncertain("no answer from Infobip within the deadline") from error
+    except httpx.HTTPError as error:
+        raise OutcomeUncertain(f"the connection to Infobip broke: {type(error).__name__}") from error
+
+
+def _raise_for_status(response: httpx.Response, channel: Channel, request: SendRequest | None) -> None:
+    """The one place where an HTTP status becomes an error of ours."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    words = f"HTTP {status}: {error_words(response.content)}"
+    if status == 429:
+        raise Throttled(words, _retry_after(response.headers.get("Retry-After")))
+    if status == 408 or status >= 500:
+        raise OutcomeUncertain(words)
+    if status in (400, 413, 422):
+        raise RequestRefused(words, read_violations(response.content, request))
+    raise CredentialRefused(words, only_channel=channel if status == 403 else None)
+
+
+def _retry_after(header: str | None) -> float:
+    """Seconds to wait, from a number or an HTTP date, within bounds that neither hammer nor sleep for hours."""
+    seconds = DEFAULT_RETRY_AFTER
+    if header:
+        try:
+            seconds = float(header)
+        except ValueError:
+            with suppress(ValueError, TypeError):
+                seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+    if seconds != seconds:  # "nan" is a float too
+        seconds = DEFAULT_RETRY_AFTER
+    return min(max(seconds, LEAST_RETRY_AFTER), MOST_RETRY_AFTER)
+
+
+def _read_answer(response: httpx.Response) -> Answer:
+    try:
+        document = read_json(response.content)
+    except UnreadableCallback as error:
+        raise OutcomeUncertain(f"HTTP {response.status_code} with an answer that is not JSON") from error
+    entries = document.get("messages") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise OutcomeUncertain(f'HTTP {response.status_code} with an answer that has no "messages" list')
+    answer = Answer({}, {})
+    for entry in entries:
+        wire_id = entry.get("messageId") if isinstance(entry, dict) else None
+        status = entry.get("status") if isinstance(entry, dict) else None
+        if not isinstance(wire_id, str) or not isinstance(status, dict):
+            continue  # as good as missing: the message it was meant for stays in doubt
+        fault = entry.get("error")
+        answer.verdicts[wire_id] = read_verdict(status, fault if isinstance(fault, dict) else {})
+        words = [status.get(key) for key in ("name", "description", "action")]
+        answer.details[wire_id] = ". ".join(word for word in words if isinstance(word, str))[:500]
+    return answer
+
+
+def _read_log_page(response: httpx.Response) -> tuple[list[Report | BadItem], str | None]:
+    try:
+        document = read_json(response.content)
+    except UnreadableCallback as error:
+        raise OutcomeUncertain("the logs answered with something that is not JSON") from error
+    if not isinstance(document, dict) or not isinstance(document.get("results"), list):
+        raise OutcomeUncertain('the logs answered without a "results" list')
+    cursor = document.get("cursor")
+    following = cursor.get("nextCursor") if isinstance(cursor, dict) else None
+    return [parse_item(row) for row in document["results"]], following if isinstance(following, str) else None
+
+
+__all__ = ["BULK_IDS_A_CALL", "Account", "Answer", "Infobip", "SendError"]

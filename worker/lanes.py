@@ -1,0 +1,148 @@
+"""Lanes: which of them have work, and the one mechanism that holds them back when Infobip or the account has trouble.
+
+A lane is held while `kind` is set. It is opened by the success of a probe (one message, at growing intervals, taken by
+one guarded UPDATE), by hand, or by a change of the credential's key or URL. An answer to a request that was sent before
+such a change carries the old version and does not hold it again.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlmodel import Session
+
+from worker.claims import Route, read_route
+from worker.words import HoldKind, MessageType
+
+PROBES = {
+    HoldKind.FAULT: [timedelta(seconds=s) for s in (2, 4, 8, 15, 30)],
+    HoldKind.ACCOUNT: [timedelta(seconds=s) for s in (30, 60, 120, 300, 600, 900)],
+}
+FAULTS_IN_A_ROW = 3  # requests without a usable answer before the lane is held for seconds
+
+_log = structlog.get_logger()
+
+# One probe of the index a lane: a lane that is held or dry costs next to nothing, however much waits elsewhere.
+_DUE = text("""
+    SELECT l.id FROM lane l
+    WHERE l.message_type = :message_type AND (l.kind IS NULL OR l.probe_at <= statement_timestamp())
+      AND EXISTS (
+        SELECT FROM message m WHERE m.lane_id = l.id AND m.state IN ('queued', 'retrying') AND NOT m.held
+          AND m.next_attempt_at <= statement_timestamp())
+    ORDER BY random()
+""")
+
+_HOLD = text("""
+    WITH held AS (
+        SELECT l.id FROM lane l JOIN credential c ON c.id = l.credential_id
+        WHERE l.credential_id = :credential AND c.version = :version
+          AND (CAST(:channel AS text) IS NULL OR l.channel = :channel) AND (CAST(:lane AS uuid) IS NULL OR l.id = :lane)
+          AND l.kind IS DISTINCT FROM 'by hand' AND (l.kind IS NULL OR l.kind <> 'account' OR :kind = 'account')
+        ORDER BY l.id FOR UPDATE OF l
+    )
+    UPDATE lane SET
+        kind = :kind, reason = :reason, probes = CASE WHEN lane.kind = :kind THEN lane.probes ELSE 0 END,
+        -- Held already: its probes keep their rhythm.
+        probe_at = CASE WHEN lane.kind = :kind AND lane.probe_at > statement_timestamp() THEN lane.probe_at
+                        ELSE statement_timestamp() + make_interval(secs => :wait) END,
+        held_until = CASE WHEN lane.kind = :kind AND lane.probe_at > statement_timestamp() THEN lane.probe_at
+                          ELSE statement_timestamp() + make_interval(secs => :wait) END
+    FROM held WHERE lane.id = held.id
+    RETURNING lane.id
+""")
+
+_PROBE_STATE = text("SELECT kind, probes FROM lane WHERE id = :lane AND probe_at <= statement_timestamp()")
+_TAKE_PROBE = text("""
+    UPDATE lane SET probes = probes + 1, probe_at = statement_timestamp() + make_interval(secs => :wait),
+                    held_until = statement_timestamp() + make_interval(secs => :wait)
+    WHERE id = :lane AND kind = :kind AND probes = :probes
+    RETURNING id
+""")
+
+_OPEN = "kind = NULL, reason = NULL, held_until = NULL, probe_at = NULL, probes = 0, faults = 0"
+_SUCCEEDED = text(f"""
+    UPDATE lane SET {_OPEN}
+    WHERE id = :lane AND (faults > 0 OR kind IS NOT NULL)
+      AND (kind IS NULL OR kind = 'fault' OR (kind = 'account' AND :is_probe))
+""")
+_RELEASE = text(f"UPDATE lane SET {_OPEN} WHERE credential_id = :credential AND (kind IS NOT NULL OR faults > 0)")
+_FAULT = text("UPDATE lane SET faults = faults + 1 WHERE id = :lane RETURNING faults")
+
+
+def due_lanes(session: Session, message_type: MessageType) -> list[UUID]:
+    """Lanes of this type with a message due that may be tried: open ones, and held ones whose probe is due."""
+    return list(session.execute(_DUE, {"message_type": message_type}).scalars())
+
+
+def hold(session: Session, route: Route, kind: HoldKind, reason: str, *, only_channel: str | None = None) -> None:
+    """Account trouble: hold all lanes of the credential, or those of one channel."""
+    _hold(session, route, kind, reason, PROBES[kind][0].total_seconds(), channel=only_channel)
+
+
+def hold_for_account(session: Session, lane_id: UUID, reason: str) -> None:
+    """A report tells of account trouble (no credit): hold all lanes of the credential the lane belongs to."""
+    route = read_route(session, lane_id)
+    if route is not None:
+        hold(session, route, HoldKind.ACCOUNT, reason)
+
+
+def pause(session: Session, route: Route, seconds: float, reason: str) -> None:
+    """Infobip asked for a pause (429): hold this lane that long."""
+    _hold(session, route, HoldKind.FAULT, reason, seconds, lane=route.lane_id)
+
+
+def count_fault(session: Session, route: Route, reason: str) -> None:
+    """A request without a usable answer: several in a row hold the lane for seconds."""
+    faults = session.execute(_FAULT, {"lane": route.lane_id}).scalar_one()
+    if faults >= FAULTS_IN_A_ROW:
+        pause(session, route, PROBES[HoldKind.FAULT][0].total_seconds(), reason)
+
+
+def note_success(session: Session, route: Route, *, is_probe: bool) -> None:
+    """A usable answer ends a fault's hold, and a probe's also an account's. Writes nothing where nothing was amiss."""
+    session.execute(_SUCCEEDED, {"lane": route.lane_id, "is_probe": is_probe})
+
+
+def take_probe(session: Session, lane_id: UUID) -> bool:
+    """True for the one caller that may send the lane's probe now; the same UPDATE sets the time of the next one."""
+    held = session.execute(_PROBE_STATE, {"lane": lane_id}).one_or_none()
+    if held is None or held.kind not in PROBES:
+        return False
+    waits = PROBES[HoldKind(held.kind)]
+    wait = waits[min(held.probes + 1, len(waits) - 1)].total_seconds()
+    taken = session.execute(
+        _TAKE_PROBE, {"lane": lane_id, "kind": held.kind, "probes": held.probes, "wait": wait}
+    ).first()
+    return taken is not None
+
+
+def release(session: Session, credential_id: UUID) -> None:
+    """Open every lane of the credential: by hand, or because its key or URL changed."""
+    session.execute(_RELEASE, {"credential": credential_id})
+
+
+def _hold(
+    session: Session,
+    route: Route,
+    kind: HoldKind,
+    reason: str,
+    wait_seconds: float,
+    *,
+    channel: str | None = None,
+    lane: UUID | None = None,
+) -> None:
+    held = session.execute(
+        _HOLD,
+        {
+            "credential": route.credential_id,
+            "version": route.credential_version,
+            "channel": channel,
+            "lane": lane,
+            "kind": kind,
+            "reason": reason,
+            "wait": wait_seconds,
+        },
+    ).all()
+    for row in held:
+        _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=reason, seconds=wait_seconds)

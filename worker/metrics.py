@@ -1,0 +1,36 @@
+"""Every metric this product exports, by name. Seconds, `_total` for counters, few labels with few values.
+
+Names and labels are a contract with dashboards and alerts. Each process counts what it does itself; what all of them
+share (messages by state) is read from the tally by the API.
+"""
+
+from prometheus_client import Counter, Histogram
+
+submissions_total = Counter(
+    "delivery_submissions_total", "Requests to Infobip, by how they ended.", ["channel", "outcome"]
+)
+submission_seconds = Histogram(
+    "delivery_submission_seconds",
+    "Time of one request to Infobip.",
+    ["channel"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+)
+submission_messages = Histogram(
+    "delivery_submission_messages",
+    "Messages in one request to Infobip.",
+    buckets=(1, 5, 10, 50, 100, 200, 500, 1000, 2000),
+)
+attempts_total = Counter("delivery_attempts_total", "Attempts, by what Infobip answered.", ["channel", "outcome"])
+retries_scheduled_total = Counter(
+    "delivery_retries_scheduled_total", "Retries scheduled, by what caused them.", ["reason"]
+)
+reports_total = Counter(
+    "delivery_reports_total",
+    "Delivery reports received. result: applied, noted (changed nothing), late, repeated, unmatched, malformed.",
+    ["group", "source", "result"],
+)
+unknown_codes_total = Counter(
+    "delivery_unknown_codes_total", "Reports and answers with a status or error code that is not in our tables."
+)
+webhook_requests_total = Counter("delivery_webhook_requests_total", "Infobip's pushes, by answer.", ["kind", "status"])
+messages_enqueued_total = Counter("delivery_messages_enqueued_total", "Messages accepted.", ["channel", "message_type"])

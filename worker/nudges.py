@@ -1,0 +1,68 @@
+"""Nudges: "look at this lane", sent through Celery's broker after a commit.
+
+A nudge holds nothing that matters: losing one costs the second until the next tick, repeating one costs nothing. So a
+background thread sends them, at most one a lane in 100 ms, and a broker that is away delays no one.
+"""
+
+import atexit
+import threading
+from uuid import UUID
+
+import structlog
+
+from worker.words import MessageType
+
+_QUIET_SECONDS = 0.1
+_log = structlog.get_logger()
+
+
+class Nudger:
+    def __init__(self) -> None:
+        self._pending: dict[UUID, MessageType] = {}
+        self._wake = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def nudge(self, lane_id: UUID, message_type: str) -> None:
+        """Returns at once; the nudge leaves within 100 ms, or is lost with a warning where Redis is away."""
+        with self._wake:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="nudger", daemon=True)
+                self._thread.start()
+            self._pending[lane_id] = MessageType(message_type)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        with self._wake:
+            self._stopped = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._pending or self._stopped)
+                if self._stopped:
+                    return
+                pending, self._pending = self._pending, {}
+            for lane_id, message_type in pending.items():
+                send_nudge(lane_id, message_type)
+            with self._wake:
+                self._wake.wait_for(lambda: self._stopped, timeout=_QUIET_SECONDS)
+
+
+def send_nudge(lane_id: UUID, message_type: str) -> None:
+    """Put the nudge on the broker now, within short time-outs. Never raises: the tick finds what is lost."""
+    from worker.tasks import deliver_lane  # the task module imports the use cases, which must not need Celery
+
+    try:
+        deliver_lane.apply_async((str(lane_id),), queue=str(message_type), retry=False, ignore_result=True)
+    except Exception as error:
+        _log.warning("nudge_lost", lane_id=str(lane_id), error=type(error).__name__)
+
+
+_nudger = Nudger()
+nudge = _nudger.nudge
+stop = _nudger.stop
+atexit.register(stop)

@@ -1,0 +1,94 @@
+"""What the send path left open, settled by the clock: expired leases, ended validity, reports that never came.
+
+Every sweep may run twice, late, or in two processes at once: what one takes, the others wait for or skip, and then find
+settled. Each takes a bounded group and says how many it took, so that a backlog never becomes one long transaction.
+Attempts of unknown fate are settled by what Infobip's logs say: lookups.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine, TextClause, text
+
+from worker.answers import doubt
+from worker.db import open_session
+from worker.retry import LEAST_REMAINING
+from worker.settings import Settings
+from worker.states import WAITING, State
+from worker.transitions import LockedMessage, Transitions, database_now, lock
+from worker.words import AttemptOutcome
+
+GROUP = 1000  # messages a transaction
+SUBMISSIONS = 20  # abandoned ones a transaction
+VALIDITY_OVER = "validity_over"
+NO_REPORT = "no_final_report"
+
+_log = structlog.get_logger()
+
+_LEASE_OVER = text("""
+    SELECT id FROM submission WHERE outcome IS NULL AND lease_until < statement_timestamp()
+    ORDER BY lease_until LIMIT :submissions FOR UPDATE SKIP LOCKED
+""")
+_ABANDON = text("UPDATE submission SET outcome = 'abandoned', closed_at = statement_timestamp() WHERE id = ANY(:ids)")
+_UNANSWERED = text("SELECT message_id FROM attempt WHERE submission_id = ANY(:ids) AND outcome IS NULL")
+
+_OVER = text("""
+    SELECT id FROM message WHERE state IN ('queued', 'retrying') AND expires_at < statement_timestamp() + :least
+    ORDER BY expires_at LIMIT :group
+""")
+_SILENT = text("""
+    SELECT id FROM message WHERE state = 'sent' AND expires_at < statement_timestamp() - :grace
+    ORDER BY expires_at LIMIT :group
+""")
+
+
+def abandon(engine: Engine, settings: Settings) -> int:
+    """Submissions whose lease is over: their process died or lost its way. Their attempts are in doubt."""
+    with open_session(engine) as session, session.begin():
+        ids = list(session.execute(_LEASE_OVER, {"submissions": SUBMISSIONS}).scalars())
+        if not ids:
+            return 0
+        messages = lock(session, session.execute(_UNANSWERED, {"ids": ids}).scalars())
+        transitions = Transitions(session, database_now(session))
+        for message in messages.values():
+            is_open = message.state is State.SENDING and message.attempt_outcome is None
+            if is_open and message.submission_id in ids:
+                doubt(transitions, message, settings.doubt_looks, "the process that sent it went away")
+        transitions.write()
+        session.execute(_ABANDON, {"ids": ids})
+    _log.warning("submissions_abandoned", count=len(ids), messages=len(messages))
+    return len(ids)
+
+
+def expire(engine: Engine) -> int:
+    """Waiting messages with less than a second left to be sent in: over, for the reason of their last failure."""
+
+    def end(transitions: Transitions, message: LockedMessage) -> None:
+        if message.state in WAITING:
+            transitions.move(message, State.EXPIRED, message.reason or VALIDITY_OVER)
+
+    return _sweep(engine, _OVER, {"least": LEAST_REMAINING}, end)
+
+
+def give_up(engine: Engine, settings: Settings) -> int:
+    """Sent messages whose report did not come although validity and grace are over: unconfirmed."""
+
+    def end(transitions: Transitions, message: LockedMessage) -> None:
+        if message.state is State.SENT:
+            transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED, NO_REPORT)
+            transitions.move(message, State.UNCONFIRMED, NO_REPORT)
+
+    return _sweep(engine, _SILENT, {"grace": settings.report_grace}, end)
+
+
+def _sweep(
+    engine: Engine, find: TextClause, values: dict[str, Any], end: Callable[[Transitions, LockedMessage], None]
+) -> int:
+    with open_session(engine) as session, session.begin():
+        ids = list(session.execute(find, {**values, "group": GROUP}).scalars())
+        transitions = Transitions(session, database_now(session))
+        for message in lock(session, ids).values():
+            end(transitions, message)
+        transitions.write()
+    return len(ids)

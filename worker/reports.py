@@ -1,0 +1,155 @@
+"""Delivery reports: each is stored once, and moves its message only forward.
+
+A group of reports, from as many webhooks as came together, is one transaction: lock the messages, leave out what is
+stored already, fold the rest one by one onto their messages, write. A report of an attempt that is no longer the
+current one changes nothing, unless it says delivered: that wins over every other state.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from worker import lanes
+from worker.answers import accept
+from worker.failures import fail
+from worker.ids import new_id
+from worker.infobip.reports import BadItem, Report
+from worker.metrics import reports_total, unknown_codes_total
+from worker.models import UnmatchedReport
+from worker.settings import settings
+from worker.states import State, may_become
+from worker.transitions import LockedMessage, Transitions, database_now, lock
+from worker.words import AttemptOutcome, Outcome, ReportResult, Source
+
+# The messages are locked: nobody else adds reports of theirs before this transaction ends.
+_STORED = text("""
+    SELECT message_id, attempt, status_id, done_at FROM delivery_report WHERE message_id = ANY(CAST(:ids AS uuid[]))
+""")
+
+_STORE = text("""
+    INSERT INTO delivery_report (
+        message_id, id, attempt, status_id, status_name, status_group, error_id, error_name, error_permanent,
+        callback_data, price, currency, segment_count, mcc_mnc, sent_at, done_at, result, source)
+    SELECT *, CAST(:source AS text) FROM unnest(
+        CAST(:message_id AS uuid[]), CAST(:id AS uuid[]), CAST(:attempt AS smallint[]), CAST(:status_id AS int[]),
+        CAST(:status_name AS text[]), CAST(:status_group AS text[]), CAST(:error_id AS int[]),
+        CAST(:error_name AS text[]), CAST(:error_permanent AS bool[]), CAST(:callback_data AS text[]),
+        CAST(:price AS numeric[]), CAST(:currency AS text[]), CAST(:segment_count AS int[]), CAST(:mcc_mnc AS text[]),
+        CAST(:sent_at AS timestamptz[]), CAST(:done_at AS timestamptz[]), CAST(:result AS text[]))
+""")
+_COLUMNS = [  # stored as they are read
+    *("message_id", "attempt", "status_id", "status_name", "status_group", "error_id", "error_name"),
+    *("error_permanent", "price", "currency", "segment_count", "mcc_mnc", "sent_at", "done_at"),
+]
+
+Items = Sequence[Report | BadItem]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    report: Report
+    callback_data: str | None
+    result: ReportResult
+
+
+def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source: Source | str = Source.PUSH) -> None:
+    """Store the reports of these (credential ID, items) and move their messages. The caller commits, then answers 200.
+
+    A report counts only for messages of the credential it came for. What matches none is kept in `unmatched_report`.
+    """
+    source = Source(source)
+    pushes = list(pushes)
+    counted: Counter[tuple[str, ReportResult]] = Counter()
+    reports = [(credential, item) for credential, items in pushes for item in items if isinstance(item, Report)]
+    messages = lock(session, (report.message_id for _, report in reports))
+    known = {
+        (row.message_id, row.attempt, row.status_id, row.done_at)
+        for row in session.execute(_STORED, {"ids": list(messages)})
+    }
+    transitions = Transitions(session, database_now(session))
+    stored: list[_Stored] = []
+    for credential, report in reports:
+        message = messages.get(report.message_id)
+        if message is None or message.credential_id != credential:
+            _keep_unmatched(session, credential, "no such message of this credential", report.body)
+            counted[report.status_group or "", ReportResult.UNMATCHED] += 1
+            continue
+        key = (report.message_id, report.attempt, report.status_id, report.done_at)
+        if key in known:
+            counted[report.status_group or "", ReportResult.REPEATED] += 1
+            continue
+        known.add(key)
+        result = fold(transitions, message, report, settings().retry_schedule, settings().missing_report_after)
+        if report.verdict.outcome is Outcome.ACCOUNT and result is ReportResult.APPLIED:
+            lanes.hold_for_account(session, message.lane_id, report.verdict.sentence)
+        stored.append(_Stored(report, report.callback_data or message.callback_data, result))
+        counted[report.status_group or "", result] += 1
+    for credential, items in pushes:
+        for item in items:
+            if isinstance(item, BadItem):
+                _keep_unmatched(session, credential, item.reason, item.body)
+                counted["", ReportResult.MALFORMED] += 1
+    _store(session, stored, source)
+    transitions.write()
+    for (group, result), n in counted.items():
+        reports_total.labels(group.lower() if group in _GROUPS else "other", source.value, result.value).inc(n)
+
+
+_GROUPS = {"ACCEPTED", "PENDING", "UNDELIVERABLE", "DELIVERED", "EXPIRED", "REJECTED"}
+
+
+def fold(
+    transitions: Transitions,
+    message: LockedMessage,
+    report: Report,
+    schedule: Sequence[timedelta],
+    missing_report_after: list[timedelta],
+) -> ReportResult:
+    """What one report does to its message as the reports before it left it."""
+    verdict = report.verdict
+    if not verdict.is_known:
+        unknown_codes_total.inc()
+    if verdict.outcome is Outcome.DELIVERED:
+        if not may_become(message.state, State.DELIVERED):
+            return ReportResult.NOTED
+        transitions.settle(message.id, report.attempt, AttemptOutcome.DELIVERED, verdict.code)
+        transitions.move(message, State.DELIVERED)
+        return ReportResult.APPLIED
+    if report.attempt != message.number:
+        return ReportResult.LATE
+    if verdict.outcome is Outcome.PENDING and message.state is State.SENDING:
+        # The report overtook the answer, or settles a doubt: Infobip has the message.
+        accept(transitions, message, missing_report_after)
+        return ReportResult.APPLIED
+    is_failure = verdict.outcome not in (Outcome.PENDING, Outcome.DUPLICATE)
+    if is_failure and message.state in (State.SENDING, State.SENT):
+        transitions.settle(message.id, report.attempt, AttemptOutcome.FAILED, verdict.code)
+        fail(transitions, message, verdict, schedule)
+        return ReportResult.APPLIED
+    return ReportResult.NOTED
+
+
+def keep_unreadable(session: Session, credential_id: UUID, body: bytes) -> None:
+    """A push that is not JSON: sent again it would be no better, so it is kept for a person. The caller commits."""
+    words = body[:65_536].decode("utf-8", "replace").replace("\0", "")
+    _keep_unmatched(session, credential_id, "unreadable body", words)
+    reports_total.labels("other", Source.PUSH.value, ReportResult.MALFORMED.value).inc()
+
+
+def _keep_unmatched(session: Session, credential_id: UUID, reason: str, body: object) -> None:
+    session.add(UnmatchedReport(credential_id=credential_id, reason=reason, body=body))
+
+
+def _store(session: Session, stored: list[_Stored], source: Source) -> None:
+    if not stored:
+        return
+    columns = {name: [getattr(row.report, name) for row in stored] for name in _COLUMNS}
+    columns["id"] = [new_id() for _ in stored]
+    columns["callback_data"] = [row.callback_data for row in stored]
+    columns["result"] = [row.result.value for row in stored]
+    session.execute(_STORE, {**columns, "source": source.value})

@@ -1,0 +1,68 @@
+"""The tally: how many messages of each batch and lane are in which state, exact at every commit.
+
+Counting a million rows for every look at a batch would cost more than sending them. So each transaction that changes
+states ends with one upsert of the differences it made. A random shard keeps transactions from queueing on one row;
+readers sum over the shards.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from worker.states import REASONED, State
+
+SHARDS = 8
+
+_UPSERT = text("""
+    INSERT INTO tally AS t (subject_id, state, reason, shard, n)
+    SELECT * FROM unnest(
+        CAST(:subjects AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
+        array_fill(CAST(:shard AS smallint), ARRAY[CAST(:size AS int)]), CAST(:numbers AS bigint[]))
+    ON CONFLICT (subject_id, state, reason, shard) DO UPDATE SET n = t.n + excluded.n
+""")
+
+_READ = text(
+    "SELECT state, reason, sum(n)::bigint FROM tally WHERE subject_id = :subject GROUP BY 1, 2 HAVING sum(n) <> 0"
+)
+
+
+class Changes:
+    """The differences that one transaction makes; `write` them last, just before its commit."""
+
+    def __init__(self) -> None:
+        self._numbers: Counter[tuple[UUID, str, str]] = Counter()
+
+    def entered(self, subjects: Iterable[UUID | None], state: State | str, reason: str | None, n: int = 1) -> None:
+        """`n` messages of these subjects (lane, and batch if any) are now in `state`."""
+        counted = (reason or "") if state in REASONED else ""
+        for subject in subjects:
+            if subject is not None:
+                self._numbers[subject, str(state), counted] += n
+
+    def left(self, subjects: Iterable[UUID | None], state: State | str, reason: str | None, n: int = 1) -> None:
+        self.entered(subjects, state, reason, -n)
+
+    def write(self, session: Session) -> None:
+        """Upsert in key order, so that two transactions never wait for each other in a circle."""
+        rows = sorted((key, n) for key, n in self._numbers.items() if n)
+        if rows:
+            session.execute(
+                _UPSERT,
+                {
+                    "subjects": [key[0] for key, _ in rows],
+                    "states": [key[1] for key, _ in rows],
+                    "reasons": [key[2] for key, _ in rows],
+                    "numbers": [n for _, n in rows],
+                    "shard": random.randrange(SHARDS),
+                    "size": len(rows),
+                },
+            )
+
+
+def counts(session: Session, subject: UUID) -> dict[tuple[State, str], int]:
+    """{(state, reason): messages} of a batch or a lane."""
+    return {(State(state), reason): n for state, reason, n in session.execute(_READ, {"subject": subject})}

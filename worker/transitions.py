@@ -1,0 +1,232 @@
+"""Changes of state: the one place that writes them, for groups of messages locked in the same transaction.
+
+The pattern of every use case that settles messages: `lock` them in the order of their IDs, decide with the pure rules,
+collect what follows in `Transitions`, `write` once, commit. Overlapping groups then wait for each other in one order
+and cannot deadlock. The claim is the exception: it moves what nobody else has locked (claims.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from worker.gate import GATE
+from worker.states import FINAL, REASONED, State, may_become
+from worker.tally import Changes
+from worker.words import AttemptOutcome
+
+_LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+
+# A statement of its own, after the locks: what another transaction committed while we waited for them is seen here.
+_READ = text(f"""
+    SELECT m.id, m.lane_id, m.batch_id, l.credential_id, m.state, m.reason, m.attempt_count, m.retry_count,
+           m.next_attempt_at, m.expires_at, m.validity_seconds,
+           coalesce(m.callback_data, b.callback_data) AS callback_data,
+           b.paused_at IS NOT NULL AS is_paused, b.cancelled_at IS NOT NULL AS is_cancelled,
+           ({GATE}) AND l.kind IS NULL AS may_leave,
+           a.submission_id, a.doubted_at, a.outcome, a.answered_at, coalesce(a.looks, 0) AS looks
+    FROM message m JOIN lane l ON l.id = m.lane_id
+    LEFT JOIN batch b ON b.id = m.batch_id
+    LEFT JOIN attempt a ON a.message_id = m.id AND a.number = m.attempt_count
+    WHERE m.id = ANY(:ids) ORDER BY m.id
+""")
+
+_MOVE = text("""
+    UPDATE message AS m SET
+        state = v.state, reason = v.reason, next_attempt_at = v.next_attempt_at,
+        attempt_count = v.attempt_count, retry_count = v.retry_count, finished_at = v.finished_at
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:was AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
+        CAST(:next_attempts AS timestamptz[]), CAST(:attempt_counts AS smallint[]), CAST(:retry_counts AS smallint[]),
+        CAST(:finished AS timestamptz[])
+    ) AS v (id, was, state, reason, next_attempt_at, attempt_count, retry_count, finished_at)
+    WHERE m.id = v.id AND m.state = v.was
+""")
+
+_ATTEMPT = text("""
+    UPDATE attempt AS a SET
+        outcome = v.outcome, code = v.code, detail = coalesce(v.detail, a.detail),
+        answered_at = coalesce(a.answered_at, v.at), look_at = v.look_at, looks = v.looks,
+        doubted_at = CASE WHEN v.outcome = 'in doubt' THEN coalesce(a.doubted_at, v.at) ELSE a.doubted_at END
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:numbers AS smallint[]), CAST(:outcomes AS text[]), CAST(:codes AS text[]),
+        CAST(:details AS text[]), CAST(:looks_at AS timestamptz[]), CAST(:looks AS smallint[]),
+        CAST(:at AS timestamptz[])
+    ) AS v (message_id, number, outcome, code, detail, look_at, looks, at)
+    WHERE a.message_id = v.message_id AND a.number = v.number
+""")
+
+
+@dataclass(slots=True)
+class LockedMessage:
+    """A message as it stands, locked until the transaction ends, and its current attempt (the last five fields)."""
+
+    id: UUID
+    lane_id: UUID
+    batch_id: UUID | None
+    credential_id: UUID
+    state: State
+    reason: str | None
+    number: int  # of the current attempt
+    slots: int  # of the retry schedule, used so far
+    next_attempt_at: datetime | None
+    expires_at: datetime
+    validity: timedelta
+    callback_data: str | None
+    is_paused: bool
+    is_cancelled: bool
+    may_leave: bool  # the gate's word, for a submission opened in this transaction
+    submission_id: UUID | None
+    doubted_at: datetime | None
+    attempt_outcome: AttemptOutcome | None
+    answered_at: datetime | None
+    looks: int  # at Infobip's logs, so far
+
+
+def lock(session: Session, ids: Iterable[UUID]) -> dict[UUID, LockedMessage]:
+    """The messages with these IDs that exist, locked in the order of their IDs."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    found = list(session.execute(_LOCK, {"ids": wanted}).scalars())
+    return {row.id: _locked(row) for row in session.execute(_READ, {"ids": found})}
+
+
+def _locked(row: Any) -> LockedMessage:
+    return LockedMessage(
+        id=row.id,
+        lane_id=row.lane_id,
+        batch_id=row.batch_id,
+        credential_id=row.credential_id,
+        state=State(row.state),
+        reason=row.reason,
+        number=row.attempt_count,
+        slots=row.retry_count,
+        next_attempt_at=row.next_attempt_at,
+        expires_at=row.expires_at,
+        validity=timedelta(seconds=row.validity_seconds),
+        callback_data=row.callback_data,
+        is_paused=row.is_paused,
+        is_cancelled=row.is_cancelled,
+        may_leave=row.may_leave,
+        submission_id=row.submission_id,
+        doubted_at=row.doubted_at,
+        attempt_outcome=AttemptOutcome(row.outcome) if row.outcome else None,
+        answered_at=row.answered_at,
+        looks=row.looks,
+    )
+
+
+@dataclass(slots=True)
+class _AttemptChange:
+    outcome: AttemptOutcome
+    code: str | None
+    detail: str | None
+    look_at: datetime | None
+    looks: int
+
+
+class Transitions:
+    """What becomes of locked messages and their attempts, collected in one transaction and written at its end."""
+
+    def __init__(self, session: Session, now: datetime) -> None:
+        self.now = now
+        self._session = session
+        self._before: dict[UUID, tuple[State, str | None]] = {}
+        self._moved: dict[UUID, LockedMessage] = {}
+        self._attempts: dict[tuple[UUID, int], _AttemptChange] = {}
+
+    def move(
+        self,
+        message: LockedMessage,
+        state: State,
+        reason: str | None = None,
+        *,
+        next_attempt_at: datetime | None = None,
+        slots: int | None = None,
+        number: int | None = None,
+    ) -> None:
+        """Take `message` to `state`; the object changes at once, so that further reports fold onto the new situation.
+
+        Errors: ValueError where states.py does not allow the step: a bug, never data.
+        """
+        if not may_become(message.state, state):
+            raise ValueError(f"a message cannot go from {message.state} to {state}")
+        self._before.setdefault(message.id, (message.state, message.reason))
+        self._moved[message.id] = message
+        message.state = state
+        message.reason = reason if state in REASONED else message.reason
+        message.next_attempt_at = next_attempt_at
+        message.slots = message.slots if slots is None else slots
+        message.number = message.number if number is None else number
+
+    def settle(
+        self,
+        message_id: UUID,
+        number: int,
+        outcome: AttemptOutcome,
+        code: str | None = None,
+        detail: str | None = None,
+        *,
+        look_at: datetime | None = None,
+        looks: int = 0,
+    ) -> None:
+        """Record how an attempt stands, and when Infobip's logs are asked about it next (None: never)."""
+        self._attempts[message_id, number] = _AttemptChange(outcome, code, detail, look_at, looks)
+
+    def write(self) -> None:
+        """Messages, attempts, then the tally, whose rows are locked last and in key order."""
+        moved = sorted(self._moved.values(), key=lambda message: message.id)
+        if moved:
+            self._write_messages(moved)
+        if self._attempts:
+            self._write_attempts()
+        changes = Changes()
+        for message in moved:
+            subjects = (message.lane_id, message.batch_id)
+            changes.left(subjects, *self._before[message.id])
+            changes.entered(subjects, message.state, message.reason)
+        changes.write(self._session)
+
+    def _write_messages(self, moved: list[LockedMessage]) -> None:
+        result = self._session.execute(
+            _MOVE,
+            {
+                "ids": [message.id for message in moved],
+                "was": [self._before[message.id][0].value for message in moved],
+                "states": [message.state.value for message in moved],
+                "reasons": [message.reason for message in moved],
+                "next_attempts": [message.next_attempt_at for message in moved],
+                "attempt_counts": [message.number for message in moved],
+                "retry_counts": [message.slots for message in moved],
+                "finished": [self.now if message.state in FINAL else None for message in moved],
+            },
+        )
+        if result.rowcount != len(moved):  # type: ignore[attr-defined]
+            raise RuntimeError("a locked message changed under its lock")
+
+    def _write_attempts(self) -> None:
+        changes = sorted(self._attempts.items())
+        self._session.execute(
+            _ATTEMPT,
+            {
+                "ids": [key[0] for key, _ in changes],
+                "numbers": [key[1] for key, _ in changes],
+                "outcomes": [change.outcome.value for _, change in changes],
+                "codes": [change.code for _, change in changes],
+                "details": [change.detail for _, change in changes],
+                "looks_at": [change.look_at for _, change in changes],
+                "looks": [change.looks for _, change in changes],
+                "at": [self.now] * len(changes),
+            },
+        )
+
+
+def database_now(session: Session) -> datetime:
+    """The one clock that decides."""
+    at: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return at
