@@ -1,0 +1,68 @@
+"""What `up` gives its processes, and leaves in the data folder for commands that are run beside it."""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from cli.errors import CommandError
+
+DATABASE_URL = "DELIVERY_DATABASE_URL"
+REDIS_URL = "DELIVERY_REDIS_URL"
+SECRET_KEYS = "DELIVERY_SECRET_KEYS"  # noqa: S105 - the name of a variable
+DATA_DIR = "DELIVERY_DATA_DIR"
+_PREFIX = "DELIVERY_"
+
+
+def data_dir_in(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get(DATA_DIR) or ".delivery")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only we can read, whole or not at all."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def kept_secret_keys(data_dir: Path) -> str:
+    """The keys of this data folder, made at the first start: what they encrypted lies in the database beside them."""
+    path = data_dir / "secret_keys"
+    if not path.exists():
+        write_private(path, Fernet.generate_key().decode() + "\n")
+    return ",".join(path.read_text().split())
+
+
+def write_environment(data_dir: Path, variables: Mapping[str, str]) -> None:
+    """`<data dir>/env`: lines NAME=VALUE, for `delivery token create` and the like run beside `delivery up`."""
+    write_private(_file(data_dir), "".join(f"{name}={value}\n" for name, value in sorted(variables.items())))
+
+
+def forget_environment(data_dir: Path) -> None:
+    _file(data_dir).unlink(missing_ok=True)
+
+
+def read_environment(environment: MutableMapping[str, str], data_dir: Path | None = None) -> None:
+    """Fills in what a running `up` wrote. Not where DELIVERY_DATABASE_URL is set: keys and ports of the stack on this
+    laptop have no business with another database."""
+    if environment.get(DATABASE_URL):
+        return
+    try:
+        lines = _file(data_dir or data_dir_in(environment)).read_text().splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CommandError(f"cannot read {error.filename}: {error.strerror}") from error
+    for line in lines:
+        name, separator, value = line.partition("=")
+        if separator and name.startswith(_PREFIX) and not environment.get(name):
+            environment[name] = value
+
+
+def _file(data_dir: Path) -> Path:
+    return data_dir / "env"

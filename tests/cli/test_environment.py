@@ -1,0 +1,35 @@
+"""What `up` leaves in the data folder for commands run beside it."""
+
+import stat
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from cli import environment as env
+
+
+def test_commands_beside_a_running_stack_read_what_it_wrote(tmp_path: Path) -> None:
+    env.write_environment(tmp_path, {"DELIVERY_DATABASE_URL": "postgresql:///a?b=c", "DELIVERY_REDIS_URL": "redis://r"})
+    ours = {"DELIVERY_DATA_DIR": str(tmp_path), "DELIVERY_REDIS_URL": "redis://mine"}
+    env.read_environment(ours)
+    assert ours["DELIVERY_DATABASE_URL"] == "postgresql:///a?b=c"
+    assert ours["DELIVERY_REDIS_URL"] == "redis://mine"
+
+
+def test_keys_of_the_stack_are_not_mixed_with_another_database(tmp_path: Path) -> None:
+    env.write_environment(tmp_path, {"DELIVERY_DATABASE_URL": "postgresql:///a", "DELIVERY_SECRET_KEYS": "k"})
+    ours = {"DELIVERY_DATABASE_URL": "postgresql://production/b"}
+    env.read_environment(ours, tmp_path)
+    assert ours == {"DELIVERY_DATABASE_URL": "postgresql://production/b"}
+
+
+def test_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
+    key = env.kept_secret_keys(tmp_path)
+    Fernet(key)
+    assert env.kept_secret_keys(tmp_path) == key
+    assert stat.S_IMODE((tmp_path / "secret_keys").stat().st_mode) == 0o600
+
+
+def test_environment_file_is_private(tmp_path: Path) -> None:
+    env.write_environment(tmp_path, {"DELIVERY_SECRET_KEYS": "k"})
+    assert stat.S_IMODE((tmp_path / "env").stat().st_mode) == 0o600

@@ -1,0 +1,91 @@
+"""Shared servers: one PostgreSQL and one Redis a session, one migrated database a module, all gone afterwards."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+
+TEMPLATE = "migrated_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A folder that the servers' account can reach, unlike pytest's own temporary ones, which are private to us."""
+    folder = Path(tempfile.mkdtemp(prefix="delivery-tests-")).resolve()
+    if os.geteuid() == 0:
+        folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A running PostgreSQL. A test that stops or kills it starts it again."""
+    server = EmbeddedPostgres(server_folder / "postgres", durable=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_folder: Path) -> Iterator[EmbeddedRedis]:
+    """A running Redis. A test that stops or kills it starts it again."""
+    server = EmbeddedRedis(server_folder / "redis")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: EmbeddedPostgres) -> str:
+    """The name of a database with this version's tables, which nobody may be connected to."""
+    from worker.migrations import upgrade
+
+    _administer(postgres, f"CREATE DATABASE {TEMPLATE}")
+    upgrade(postgres.url_of(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """SQLAlchemy URL of a new migrated database for this module's tests."""
+    name = f"test_{next(_numbers)}"
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield postgres.url_of(name)
+    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """SQLAlchemy URL of a new database without tables, for migrations themselves."""
+    name = f"test_{next(_numbers)}"
+    _administer(postgres, f"CREATE DATABASE {name}")
+    yield postgres.url_of(name)
+    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """URL of a Redis that is empty when the module begins: emptied for each test, it would lose the queues of workers
+    that a module keeps running."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+def _administer(postgres: EmbeddedPostgres, statement: str) -> None:
+    with psycopg.connect(postgres.dsn_of("postgres"), autocommit=True) as connection:
+        connection.execute(statement)
