@@ -1,4 +1,4 @@
-"""Claim, answer, report: what becomes of messages, on real PostgreSQL. Infobip's words are given, no network is used."""
+"""Claim, answer, report: what becomes of messages, on real PostgreSQL. Infobip's words are given."""
 
 import time
 from datetime import timedelta

@@ -1,0 +1,128 @@
+"""The API over real HTTP: uvicorn in a thread, real PostgreSQL underneath."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import uvicorn
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine, text
+from sqlmodel import Session, SQLModel
+
+import worker.models  # noqa: F401 - fills the metadata
+from worker.db import make_engine
+from worker.settings import settings
+
+BOOTSTRAP = "bootstrap-token-of-the-tests"
+SECRET_KEY = Fernet.generate_key().decode()
+
+
+@dataclass
+class Nudges:
+    """The nudges that left, in order: (lane, message type)."""
+
+    sent: list[tuple[UUID, str]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url, pool_size=10, max_overflow=20)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def nudges() -> Nudges:
+    return Nudges()
+
+
+@pytest.fixture(scope="module")
+def environment(database_url: str) -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELIVERY_DATABASE_URL", database_url)
+        patch.setenv("DELIVERY_SECRET_KEYS", SECRET_KEY)
+        patch.setenv("DELIVERY_BOOTSTRAP_TOKEN", BOOTSTRAP)
+        patch.setenv("DELIVERY_PUBLIC_URL", "https://delivery.example")
+        patch.setenv("DELIVERY_ALLOWED_PROVIDER_HOSTS", "127.0.0.1:9")
+        settings.cache_clear()
+        yield patch
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def address(environment: pytest.MonkeyPatch, nudges: Nudges) -> Iterator[str]:
+    """Where the application answers."""
+    from api.app import create_app
+
+    environment.setattr("api.acceptance.nudge", lambda *nudge: nudges.sent.append(nudge))
+    environment.setattr("worker.nudges.stop", lambda: None)  # for the whole process, and other modules still nudge
+    server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield "http://127.0.0.1:{}".format(server.servers[0].sockets[0].getsockname()[1])
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def api(address: str, engine: Engine, nudges: Nudges) -> Iterator[httpx.Client]:
+    """A client with the bootstrap token, and an empty database."""
+    with engine.begin() as connection:
+        tables = ", ".join(f'"{table.name}"' for table in SQLModel.metadata.sorted_tables)
+        connection.execute(text(f"TRUNCATE {tables}"))
+    nudges.sent.clear()
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {BOOTSTRAP}"}, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(address: str) -> Iterator[httpx.Client]:
+    """A client without a token."""
+    with httpx.Client(base_url=address, timeout=30) as client:
+        yield client
+
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def make_credential(api: httpx.Client) -> Make:
+    def make(**fields: Any) -> dict[str, Any]:
+        body = {"name": "main", "base_url": "https://abc123.api.infobip.com", "api_key": "0123456789abcdef", **fields}
+        return created(api.post("/v1/credentials", json=body))
+
+    return make
+
+
+@pytest.fixture
+def make_surface(api: httpx.Client, make_credential: Make) -> Make:
+    """A surface; its credential is made, unless the fields name one."""
+
+    def make(**fields: Any) -> dict[str, Any]:
+        body = {"name": "otp", "channel": "sms", "message_type": "transactional", "sender": "ACME", **fields}
+        body.setdefault("credential", "main")
+        if api.get(f"/v1/credentials/{body['credential']}").status_code == 404:
+            make_credential(name=body["credential"])
+        return created(api.post("/v1/surfaces", json=body))
+
+    return make
+
+
+def created(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body

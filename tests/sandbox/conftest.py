@@ -1,0 +1,186 @@
+"""The real sandbox as a process of its own, and a webhook receiver in a thread of ours."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 8.0) -> Any:
+    """The first true value of `condition`; fails at the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+class Sandbox:
+    """A running sandbox and the calls that tests make of it."""
+
+    key: ClassVar = {"Authorization": "App test-key"}
+
+    def __init__(self, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "sandbox", "--port", str(self.port), *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=10)
+        wait_for(self.is_up)
+
+    def is_up(self) -> bool:
+        try:
+            return self.http.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        self.http.close()
+        self.process.terminate()
+        assert self.process.wait(timeout=5) == 0
+
+    def send(self, *messages: dict[str, Any], key: str = "test-key", **options: Any) -> httpx.Response:
+        body = {"messages": list(messages), **({"options": options} if options else {})}
+        return self.http.post("/sms/3/messages", json=body, headers={"Authorization": f"App {key}"})
+
+    def logs(self, **query: Any) -> list[dict[str, Any]]:
+        response = self.http.get("/sms/3/logs", params=query, headers=self.key)
+        assert response.status_code == 200, response.text
+        return list(response.json()["results"])
+
+    def pull(self, **query: Any) -> list[dict[str, Any]]:
+        return list(self.http.get("/sms/3/reports", params=query, headers=self.key).json()["results"])
+
+    def faults(self, **chosen: Any) -> None:
+        response = self.http.put("/sandbox/faults", json=chosen)
+        assert response.status_code == 200, response.text
+
+    def summary(self) -> dict[str, int]:
+        return dict(self.http.get("/sandbox/summary").json())
+
+    def messages(self, **query: Any) -> list[dict[str, Any]]:
+        return list(self.http.get("/sandbox/messages", params=query).json()["items"])
+
+    def requests(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.http.get("/sandbox/requests?format=jsonl").text.splitlines()]
+
+    def pushes(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.http.get("/sandbox/pushes?format=jsonl").text.splitlines()]
+
+
+class Receiver:
+    """A webhook of ours: keeps every body, and answers with `statuses` in turn, then with 200."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.arrivals: list[float] = []
+        self.statuses: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                receiver.bodies.append(body)
+                receiver.arrivals.append(time.monotonic())
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/reports"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def reports(self, message_id: str | None = None) -> list[dict[str, Any]]:
+        found = [report for body in list(self.bodies) for report in body["results"]]
+        return [report for report in found if message_id in (None, report["messageId"])]
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox("--push-retry-unit-seconds", "0.1", "--push-tries", "4", "--logs-per-minute", "0")
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    """The shared sandbox, emptied, without faults and with quick reports."""
+    running_sandbox.faults(report_seconds=0.05)
+    running_sandbox.http.delete("/sandbox/log")
+    return running_sandbox
+
+
+@pytest.fixture
+def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
+    """Starts sandboxes with options of their own; those still running are stopped afterwards."""
+    started: list[Sandbox] = []
+
+    def start(*options: str) -> Sandbox:
+        started.append(Sandbox(*options))
+        return started[-1]
+
+    yield start
+    for sandbox in started:
+        if sandbox.process.poll() is None:
+            sandbox.stop()
+        sandbox.http.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture
+def message() -> Callable[..., dict[str, Any]]:
+    """A message as the wire has it; a test says only what it is about."""
+
+    def make(to: str = "919900000100", message_id: str | None = None, url: str | None = None, **more: Any) -> Any:
+        destination = {"to": to, **({"messageId": message_id} if message_id else {})}
+        webhooks = {"webhooks": {"delivery": {"url": url}, "callbackData": "tenant=14"}} if url else {}
+        return {
+            "sender": "KITEBK",
+            "destinations": [destination],
+            "content": {"text": "Your order leaves today."},
+            **webhooks,
+            **more,
+        }
+
+    return make
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """`until(condition)` gives the condition's first true value."""
+    return wait_for
