@@ -8,10 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
@@ -40,7 +43,7 @@ class Sandbox:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "sandbox", "--port", str(self.port), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=10)
         wait_for(self.is_up)
 
@@ -80,8 +83,14 @@ class Sandbox:
     def requests(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.http.get("/sandbox/requests?format=jsonl").text.splitlines()]
 
-    def pushes(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.http.get("/sandbox/pushes?format=jsonl").text.splitlines()]
+    def pushes(self, message_id: str | None = None) -> list[dict[str, Any]]:
+        """Pushes that carry the message. Retries of an earlier test may still be coming in beside them."""
+        found = [json.loads(line) for line in self.http.get("/sandbox/pushes?format=jsonl").text.splitlines()]
+        return [
+            push
+            for push in found
+            if message_id is None or any(report["messageId"] == message_id for report in push["body"]["results"])
+        ]
 
 
 class Receiver:
@@ -91,6 +100,7 @@ class Receiver:
         self.bodies: list[dict[str, Any]] = []
         self.arrivals: list[float] = []
         self.statuses: list[int] = []
+        self.is_closing_silently = False
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -104,6 +114,7 @@ class Receiver:
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                self.close_connection = self.close_connection or receiver.is_closing_silently
 
             def log_message(self, format: str, *args: object) -> None:
                 """Quiet."""

@@ -1,5 +1,7 @@
 """Reports pushed to a webhook: buckets, retries, order, and what is logged of them."""
 
+import socket
+
 import pytest
 
 
@@ -11,8 +13,8 @@ def test_reports_come_in_buckets_of_a_hundred(sandbox, message, receiver, until)
 
 def test_failed_push_is_tried_again_after_growing_waits(sandbox, message, receiver, until):
     receiver.statuses = [500, 204, 200]
-    sandbox.send(message(message_id="m-1", url=receiver.url))
-    pushes = until(lambda: found if len(found := sandbox.pushes()) == 3 else None)
+    sandbox.send(message(message_id="retried", url=receiver.url))
+    pushes = until(lambda: found if len(found := sandbox.pushes("retried")) == 3 else None)
     assert [push["status"] for push in pushes] == [500, 204, 200]
     assert pushes[0]["body"] == pushes[1]["body"] == pushes[2]["body"]
     assert {push["webhook"] for push in pushes} == {"sms-report"}
@@ -33,10 +35,31 @@ def test_push_is_given_up_after_the_last_try(sandbox, message, receiver, until):
 
 
 def test_unreachable_webhook_is_logged_without_a_status(sandbox, message, until):
-    sandbox.send(message(message_id="m-1", url="http://127.0.0.1:1/none"))
-    pushes = until(sandbox.pushes)
+    sandbox.send(message(message_id="unreachable", url="http://127.0.0.1:1/none"))
+    pushes = until(lambda: sandbox.pushes("unreachable"))
     assert pushes[0]["status"] is None
-    assert pushes[0]["body"]["results"][0]["messageId"] == "m-1"
+
+
+def test_connection_closed_while_idle_is_no_failure(sandbox, message, receiver, until):
+    receiver.is_closing_silently = True
+    for number in range(3):
+        sandbox.send(message(message_id=f"idle-{number}", url=receiver.url))
+        pushes = until(lambda number=number: sandbox.pushes(f"idle-{number}"))
+        assert [push["status"] for push in pushes] == [200]
+
+
+@pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12", b""])
+def test_answer_that_is_none_counts_as_a_failure(sandbox, message, until, answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        sandbox.send(message(message_id="unanswered", url=url))
+        for _ in range(2):  # It is tried again.
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+        pushes = until(lambda: found if len(found := sandbox.pushes("unanswered")) >= 2 else None)
+    assert {push["status"] for push in pushes} == {None}
 
 
 def test_emptied_log_does_not_break_a_promise(sandbox, message, receiver, until):

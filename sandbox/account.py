@@ -1,0 +1,60 @@
+"""The one account behind the sandbox: its messages, its traffic, its trouble. Every call works on this."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from sandbox.faults import Faults
+from sandbox.pushes import Pushes, Report
+from sandbox.store import Store
+from sandbox.traffic import LoggedPush, LoggedRequest, TrafficLog
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`push_retry_unit_seconds`: see `pushes.py`. `push_tries` counts the first. `logs_per_minute` 0 is no limit.
+    `log_mebibytes` bounds the bodies kept in the log of requests, and again those in the log of pushes."""
+
+    push_retry_unit_seconds: float = 60.0
+    push_tries: int = 12
+    logs_per_minute: int = 120
+    log_mebibytes: int = 512
+
+
+class Throttle:
+    """At most `per_minute` calls in any 60 seconds."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._taken: deque[float] = deque()
+
+    def seconds_to_wait(self) -> float:
+        """0 takes a place; anything else is how long until one is free."""
+        if not self._per_minute:
+            return 0.0
+        now = time.monotonic()
+        while self._taken and self._taken[0] <= now - 60:
+            self._taken.popleft()
+        if len(self._taken) >= self._per_minute:
+            return self._taken[0] + 60 - now
+        self._taken.append(now)
+        return 0.0
+
+
+class Account:
+    def __init__(self, settings: Settings) -> None:
+        log_bytes = settings.log_mebibytes * 2**20
+        self.store = Store()
+        self.faults = Faults()
+        self.requests: TrafficLog[LoggedRequest] = TrafficLog(log_bytes)
+        self.push_log: TrafficLog[LoggedPush] = TrafficLog(log_bytes)
+        self.pushes = Pushes(self.push_log, settings.push_retry_unit_seconds, settings.push_tries)
+        self.logs_throttle = Throttle(settings.logs_per_minute)
+        self.pull_queue: dict[str, Report] = {}  # By message id, oldest first; those due in the future among them.
+
+    def forget(self) -> None:
+        """Empty every log and count. Reports already promised to a webhook still go out."""
+        self.store.clear()
+        self.requests.clear()
+        self.push_log.clear()
+        self.pull_queue.clear()
