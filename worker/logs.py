@@ -45,7 +45,8 @@ def configure_logging() -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # httpx logs whole URLs at info, and those of webhooks hold tokens.
-    for chatty in ("httpx", "httpcore", "alembic", "kombu", "amqp"):
+    # Celery tells of every tick at info.
+    for chatty in ("httpx", "httpcore", "alembic", "kombu", "celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
