@@ -77,8 +77,6 @@ class Settings(BaseSettings):
     report_grace: Duration = Field(
         timedelta(hours=1), description="Wait for a report after expires_at before `unconfirmed`."
     )
-    retention_days: int = Field(90, ge=1, description="Days after its final state that a number and text are kept.")
-    drop_after_days: int = Field(400, ge=1, description="Days after its final state that a message's rows are kept.")
     api_port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     metrics_port: int = Field(9100, ge=0, le=65535, description="Port of the workers' metrics; 0 switches them off.")
     sandbox_port: int = Field(8001, ge=1, le=65535, description="Port of the sandbox.")
