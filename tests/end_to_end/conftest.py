@@ -1,0 +1,122 @@
+"""The whole product as a person runs it: real servers, processes and sandbox, short times, driven over HTTP."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cli.up import Stack, StackOptions
+from tests.processes import free_port, wait_for
+
+LIVE = {"queued", "sending", "sent", "retrying"}
+TOKEN = "end-to-end-admin-token"
+SHORT = {
+    "DELIVERY_BOOTSTRAP_TOKEN": TOKEN,
+    "DELIVERY_RETRY_SCHEDULE": "PT1S,PT2S,PT3S",
+    "DELIVERY_MISSING_REPORT_AFTER": "PT2S,PT6S",
+    "DELIVERY_REPORT_GRACE": "PT2S",
+    "DELIVERY_DOUBT_LOOKS": "PT1S,PT2S",
+    "DELIVERY_LEASE_SECONDS": "6",
+    "DELIVERY_REQUEST_TIMEOUT_SECONDS": "2",
+}
+
+
+@dataclass
+class System:
+    """A running stack and what tests ask of it."""
+
+    stack: Stack
+    http: httpx.Client
+    sandbox: httpx.Client
+    names: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
+
+    def post(self, path: str, body: dict[str, Any], status: int = 201, **headers: str) -> dict[str, Any]:
+        response = self.http.post(path, json=body, headers=headers)
+        assert response.status_code == status, response.text
+        return dict(response.json())
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        response = self.http.get(path, params=query)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    def all(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Every item of a list, page by page."""
+        return _all(self.http, path, query)
+
+    def accepted(self, **query: Any) -> list[dict[str, Any]]:
+        """What Infobip accepted, one item an acceptance."""
+        return _all(self.sandbox, "/sandbox/messages", query)
+
+    def surface(self, **changes: Any) -> str:
+        """The name of a new surface with a credential of its own."""
+        number = next(self.names)
+        credential = {"name": f"account-{number}", "base_url": self.stack.sandbox_url, "api_key": "sandbox-key"}
+        self.post("/v1/credentials", credential)
+        surface = {
+            "name": f"surface-{number}",
+            "channel": "sms",
+            "message_type": "transactional",
+            "credential": f"account-{number}",
+            "sender": "KITEBK",
+            "principal_entity_id": "1201150000000000001",
+            "content_template_id": "1207160000000000001",
+            "validity_period": "PT20S",
+            **changes,
+        }
+        self.post("/v1/surfaces", surface)
+        return str(surface["name"])
+
+    def batch(self, surface: str, recipients: list[str], **changes: Any) -> str:
+        body = {"surface": surface, "text": "Your parcel is on its way", "messages": [{"to": to} for to in recipients]}
+        return str(self.post("/v1/batches", {**body, **changes}, 202)["id"])
+
+    def finished(self, batch: str, seconds: float = 60) -> dict[str, dict[str, Any]]:
+        """The batch's messages by recipient, once all are final."""
+        wait_for(lambda: self.get(f"/v1/batches/{batch}")["state"] == "done", seconds, every=0.2)
+        return {message["to"]: message for message in self.all("/v1/messages", batch=batch)}
+
+    def faults(self, **chosen: Any) -> None:
+        self.sandbox.put("/sandbox/faults", json=chosen).raise_for_status()
+
+
+def _all(http: httpx.Client, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        page = http.get(path, params={"limit": 1000, **query, **cursor}).raise_for_status().json()
+        items += page["items"]
+        if page["next_cursor"] is None:
+            return items
+        cursor = {"cursor": page["next_cursor"]}
+
+
+@pytest.fixture(scope="session")
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    folder = Path(tempfile.mkdtemp(prefix="delivery-system-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # the servers run as another user
+    options = StackOptions(folder / "data", free_port(), free_port(), metrics_port=0, workers=2, environment=SHORT)
+    stack = Stack(options)
+    is_well = False
+    try:
+        stack.start()
+        stack.wait_ready()
+        with (
+            httpx.Client(base_url=stack.api_url, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False) as api,
+            httpx.Client(base_url=stack.sandbox_url, trust_env=False) as sandbox,
+        ):
+            yield System(stack, api, sandbox)
+        is_well = request.session.testsfailed == 0
+    finally:
+        stack.stop()
+        if is_well:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            print(f"the processes' logs: {stack.logs_dir}")  # noqa: T201 - pytest shows it with the failure

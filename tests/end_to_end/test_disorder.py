@@ -1,0 +1,109 @@
+"""Reports before answers, lost answers, killed processes, restarted servers: the same ends, and no second copy."""
+
+import os
+import signal
+
+from tests.end_to_end.conftest import System
+from tests.processes import wait_for
+
+
+def recipients(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}{n:04d}" for n in range(count)]
+
+
+def killed_and_back(system: System, name: str) -> None:
+    """SIGKILL to a process of the stack, parent and children; returns when another has taken its place."""
+    pid = system.stack.pid_of(name)
+    assert pid is not None
+    os.killpg(os.getpgid(pid), signal.SIGKILL)
+    wait_for(lambda: system.stack.watch() or system.stack.pid_of(name) not in (None, pid), 30)
+
+
+def assert_each_delivered_once(system: System, batch: str, numbers: list[str]) -> None:
+    ended = system.finished(batch)
+    assert {to: message["state"] for to, message in ended.items()} == dict.fromkeys(numbers, "delivered")
+    accepted = [item["to"] for item in system.accepted()]
+    assert sorted(to for to in accepted if to in ended) == sorted(numbers)
+
+
+def test_a_report_that_overtakes_its_answer_counts(system: System) -> None:
+    system.faults(answer_seconds=1.0, report_seconds=0.0)
+    numbers = recipients("91990001", 20)
+    batch = system.batch(system.surface(), numbers, validity_period="PT1M")
+    wait_for(lambda: "delivered" in system.get(f"/v1/batches/{batch}")["counts"], every=0.05)
+    assert_each_delivered_once(system, batch, numbers)
+    system.faults()
+
+
+def test_a_lost_answer_is_settled_by_the_logs(system: System) -> None:
+    system.faults(reset_after=1.0, report_lost=1.0)
+    numbers = recipients("91990002", 20)
+    batch = system.batch(system.surface(), numbers, validity_period="PT1M")
+    wait_for(lambda: system.accepted(to=numbers[0]), every=0.05)
+    system.faults(report_lost=1.0)
+    assert_each_delivered_once(system, batch, numbers)
+    system.faults()
+
+
+def test_a_request_that_never_arrived_goes_out_again(system: System) -> None:
+    system.faults(reset_before=1.0)
+    numbers = recipients("91990003", 20)
+    surface = system.surface()
+    batch = system.batch(surface, numbers, validity_period="PT2M")
+    wait_for(lambda: "sending" in system.get(f"/v1/batches/{batch}")["counts"], every=0.05)
+    system.faults()
+    assert_each_delivered_once(system, batch, numbers)
+
+
+def test_killed_workers_are_started_again_and_nothing_is_lost_or_doubled(system: System) -> None:
+    system.faults(answer_seconds=0.3)
+    numbers = recipients("91990004", 400)
+    batch = system.batch(system.surface(), numbers, validity_period="PT2M")
+    killed_and_back(system, "worker-transactional")
+    system.faults()
+    assert_each_delivered_once(system, batch, numbers)
+
+
+def test_restarted_redis_and_postgres_lose_nothing(system: System) -> None:
+    surface = system.surface()
+    numbers = recipients("91990005", 300)
+    batch = system.batch(surface, numbers, validity_period="PT2M")
+    for name in ("redis", "postgres"):
+        killed_and_back(system, name)
+    wait_for(lambda: system.http.get("/readyz").status_code == 200, 30)
+    assert_each_delivered_once(system, batch, numbers)
+    more = recipients("91990006", 50)
+    assert_each_delivered_once(system, system.batch(surface, more), more)
+
+
+def test_a_transactional_message_does_not_wait_behind_a_campaign(system: System) -> None:
+    system.faults(answer_seconds=1.0)
+    campaign = system.surface(message_type="marketing")
+    otp = system.surface()
+    waiting = system.batch(campaign, recipients("9199007", 3000), validity_period="PT10M")
+    body = {"surface": otp, "to": "919900990000", "text": "Your code is 4711"}
+    sent = system.post("/v1/messages", body, 202)
+    wait_for(lambda: system.get(f"/v1/messages/{sent['id']}")["state"] == "delivered", every=0.1)
+    counts = system.get(f"/v1/batches/{waiting}")["counts"]
+    assert counts.get("queued", 0) > 0
+    system.faults()
+    system.finished(waiting)
+
+
+def test_a_wrong_key_holds_the_lane_and_a_new_key_opens_it(system: System) -> None:
+    surface = system.surface()
+    credential = surface.replace("surface", "account")
+    system.http.patch(f"/v1/credentials/{credential}", json={"api_key": "revoked-key"}).raise_for_status()
+    numbers = recipients("91990008", 10)
+    batch = system.batch(surface, numbers, validity_period="PT2M")
+
+    def held() -> list[str]:
+        lanes = system.get(f"/v1/credentials/{credential}")["lanes"]
+        return [lane["reason"] for lane in lanes if lane["held_until"]]
+
+    reasons = wait_for(held)
+    assert "401" in reasons[0]
+    assert system.get(f"/v1/batches/{batch}")["counts"] == {"queued": 10}
+    system.http.patch(f"/v1/credentials/{credential}", json={"api_key": "good-key"}).raise_for_status()
+    assert held() == []
+    assert_each_delivered_once(system, batch, numbers)

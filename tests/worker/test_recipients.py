@@ -1,0 +1,104 @@
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.recipients import BadRecipient, normalise
+
+
+@pytest.mark.parametrize(
+    ("to", "country", "digits"),
+    [
+        ("+919876543210", None, "919876543210"),
+        ("919876543210", None, "919876543210"),
+        ("+91 98765-43210", None, "919876543210"),
+        ("+1 (415) 555-0123", None, "14155550123"),
+        ("1.415.555.0123", None, "14155550123"),
+        ("+1/415/555/0123", None, "14155550123"),
+        ("+91\u00a098765\u201143210", None, "919876543210"),
+        ("\u200e+919876543210\u202c", None, "919876543210"),
+        ("00919876543210", None, "919876543210"),
+        ("00 91 98765 43210", "IN", "919876543210"),
+        ("+1234567", None, "1234567"),
+        ("+123456789012345", None, "123456789012345"),
+        # National numbers, as dialled in the surface's country.
+        ("9876543210", "IN", "919876543210"),
+        ("098765 43210", "IN", "919876543210"),
+        ("(415) 555-2671", "US", "14155552671"),
+        ("011 91 98765 43210", "US", "919876543210"),
+        ("07400 123456", "GB", "447400123456"),
+        ("02 1234 5678", "IT", "390212345678"),
+        # A plus says that the country code is there; the default country has no say.
+        ("+14155552671", "IN", "14155552671"),
+        # The country code without a plus.
+        ("919876543210", "IN", "919876543210"),
+        ("447400123456", "IN", "447400123456"),
+        # A country nobody knows reads nothing.
+        ("919876543210", "ZZ", "919876543210"),
+    ],
+)
+def test_number_becomes_e164_digits(to: str, country: str | None, digits: str) -> None:
+    assert normalise(to, country) == digits
+
+
+@pytest.mark.parametrize(
+    ("to", "country", "words"),
+    [
+        ("", None, "empty"),
+        ("+", None, "empty"),
+        (" -() ", None, "empty"),
+        ("call me", None, "letters"),
+        ("+1-800-FLOWERS", None, "letters"),
+        ("+91987654321O", None, "letters"),
+        ("+91+9876543210", None, "characters"),
+        ("91+9876543210", None, "characters"),
+        ("++919876543210", None, "characters"),
+        ("919876543210#1", None, "characters"),
+        ("+919876543210\0", None, "characters"),
+        ("९८७६५४३२१०", None, "characters"),
+        ("12345", None, "short"),
+        ("+123456", None, "short"),
+        ("12345", "IN", "short"),
+        ("+1234567890123456", None, "long"),
+        ("1" * 65, None, "longer"),
+        ("+0919876543210", None, "starts with 0"),
+        ("09876543210", None, "default_country"),
+        ("0009198765432", None, "starts with 0"),
+        ("00", None, "starts with 0"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_what_to_change(to: str, country: str | None, words: str) -> None:
+    with pytest.raises(BadRecipient, match=re.escape(words)) as refused:
+        normalise(to, country)
+    assert len(to) < 5 or to not in str(refused.value)
+
+
+COUNTRIES = st.sampled_from([None, "IN", "US", "GB", "IT", "RU", "AU", "ZZ", ""])
+NUMBERISH = st.text(alphabet="+0123456789 -().x\u00a0९", max_size=20)
+
+
+@given(to=st.text(max_size=80) | NUMBERISH, country=COUNTRIES)
+def test_any_text_becomes_e164_digits_or_a_sentence(to: str, country: str | None) -> None:
+    try:
+        outcome = normalise(to, country)
+    except BadRecipient as error:
+        outcome = str(error)
+    assert re.fullmatch(r"[1-9][0-9]{6,14}|(is|holds|starts with) .+", outcome)
+
+
+@given(to=NUMBERISH, country=COUNTRIES)
+def test_what_was_normalised_stays_as_it_is(to: str, country: str | None) -> None:
+    try:
+        digits = normalise(to, country)
+    except BadRecipient:
+        return
+    assert normalise("+" + digits, country) == digits
+
+
+def test_plain_number_takes_the_fast_path() -> None:
+    started = time.perf_counter()
+    for _ in range(10_000):
+        normalise("+919876543210", "IN")
+    assert time.perf_counter() - started < 0.2

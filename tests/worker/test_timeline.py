@@ -1,0 +1,190 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from worker import reasons
+from worker.ids import new_id
+from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
+from worker.reasons import explain
+from worker.states import State
+from worker.timeline import situation, timeline
+
+START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+ID = new_id()
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def message(state: State, **fields: Any) -> Message:
+    given = {"next_attempt_at": START, "created_at": START, "expires_at": at(3600), "recipient": "919876543210"}
+    return Message(id=ID, state=state, origin="api", **{**given, **fields})
+
+
+def attempt(number: int, started: float, **fields: Any) -> Attempt:
+    given = {"submission_id": UUID(int=number), "started_at": at(started)}
+    return Attempt(message_id=ID, number=number, **{**given, **fields})
+
+
+def report(number: int, received: float, **fields: Any) -> DeliveryReport:
+    given = {"status_name": "DELIVERED_TO_HANDSET", "source": "push", "result": "applied", "received_at": at(received)}
+    return DeliveryReport(message_id=ID, id=new_id(), attempt=number, **{**given, **fields})
+
+
+def kinds(*rows: Any) -> list[str]:
+    return [event["kind"] for event in timeline(*rows)]
+
+
+def test_delivered_at_the_second_attempt_is_told_in_order() -> None:
+    events = timeline(
+        message(State.DELIVERED, attempt_count=2, finished_at=at(70), reason="EC_ABSENT_SUBSCRIBER"),
+        [
+            attempt(2, 64, answered_at=at(65), outcome="delivered"),
+            attempt(1, 1, answered_at=at(2), outcome="failed", code="EC_ABSENT_SUBSCRIBER"),
+        ],
+        [],
+        [report(2, 70), report(1, 4, status_name="UNDELIVERABLE_NOT_DELIVERED", error_name="EC_ABSENT_SUBSCRIBER")],
+    )
+    assert [(event["kind"], event.get("number")) for event in events] == [
+        ("accepted", None),
+        ("attempt", 1),
+        ("accepted_by_infobip", 1),
+        ("report", 1),
+        ("attempt", 2),
+        ("accepted_by_infobip", 2),
+        ("report", 2),
+        ("finished", None),
+    ]
+    assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+    assert events[1]["submission_id"] == UUID(int=1)
+    assert events[3]["error"] == "EC_ABSENT_SUBSCRIBER"
+    assert "reason" not in events[-1]
+
+
+def test_refusal_in_the_answer_is_told_with_its_words() -> None:
+    events = timeline(
+        message(State.FAILED, attempt_count=1, finished_at=at(2), reason=reasons.REFUSED),
+        [attempt(1, 1, answered_at=at(2), outcome="failed", code=reasons.REFUSED, detail="bad sender")],
+        [],
+        [],
+    )
+    assert [event["kind"] for event in events] == ["accepted", "attempt", "refused", "finished"]
+    assert events[2]["detail"] == "bad sender"
+    assert events[3]["reason"] == reasons.REFUSED
+    assert events[3]["sentence"]
+
+
+def test_doubt_and_what_settled_it_are_both_told() -> None:
+    submission = Submission(
+        id=UUID(int=1), parent_id=UUID(int=9), bulk_ids=[], lane_id=ID, opened_at=at(30), lease_until=at(90)
+    )
+    told = kinds(
+        message(State.SENT, attempt_count=1),
+        [attempt(1, 1, doubted_at=at(10), answered_at=at(31), outcome="accepted")],
+        [submission],
+        [],
+    )
+    assert told == ["accepted", "attempt", "in_doubt", "resubmitted", "accepted_by_infobip"]
+
+
+def test_doubt_that_stands_open_has_no_answer() -> None:
+    told = kinds(
+        message(State.SENDING, attempt_count=1),
+        [attempt(1, 1, doubted_at=at(10), answered_at=at(10), outcome="in doubt")],
+        [],
+        [],
+    )
+    assert told == ["accepted", "attempt", "in_doubt"]
+
+
+def test_released_attempt_says_why() -> None:
+    submission = Submission(
+        id=UUID(int=1), bulk_ids=[], lane_id=ID, opened_at=at(1), lease_until=at(60), detail="connection refused"
+    )
+    events = timeline(
+        message(State.QUEUED, attempt_count=0), [attempt(1, 1, answered_at=at(2), outcome="released")], [submission], []
+    )
+    assert events[-1] == {"at": at(2), "kind": "released", "number": 1, "detail": "connection refused"}
+
+
+def test_retry_that_is_scheduled_stands_last_with_its_time() -> None:
+    events = timeline(
+        message(State.RETRYING, attempt_count=1, reason="EC_ABSENT_SUBSCRIBER", next_attempt_at=at(65)),
+        [attempt(1, 1, answered_at=at(2), outcome="failed")],
+        [],
+        [report(1, 4)],
+    )
+    assert events[-1]["kind"] == "retry_scheduled"
+    assert events[-1]["next_attempt_at"] == at(65)
+    assert events[-1]["at"] == at(4)
+
+
+def test_report_after_the_end_is_told_after_it() -> None:
+    told = kinds(
+        message(State.EXPIRED, attempt_count=1, finished_at=at(10), reason=reasons.VALIDITY_OVER),
+        [attempt(1, 1, answered_at=at(2), outcome="accepted")],
+        [],
+        [report(1, 20, result="late")],
+    )
+    assert told == ["accepted", "attempt", "accepted_by_infobip", "finished", "report"]
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "words"),
+    [
+        (State.QUEUED, {}, "as soon as its lane allows"),
+        (State.QUEUED, {"next_attempt_at": at(7200)}, "first attempt at 14:00:00 UTC"),
+        (State.SENDING, {"attempt_count": 2}, "Attempt 2 is on its way"),
+        (State.SENT, {"attempt_count": 1}, "report is awaited"),
+        (
+            State.RETRYING,
+            {"attempt_count": 2, "reason": "EC_ABSENT_SUBSCRIBER", "next_attempt_at": at(245)},
+            "Waits for attempt 3 at 12:04:05 UTC after EC_ABSENT_SUBSCRIBER: ",
+        ),
+        (State.FAILED, {"reason": "EC_UNKNOWN_SUBSCRIBER"}, "Failed after EC_UNKNOWN_SUBSCRIBER: "),
+        (State.FAILED, {"reason": "EC_FROM_THE_FUTURE"}, "Failed: EC_FROM_THE_FUTURE"),
+        (State.EXPIRED, {"reason": reasons.VALIDITY_OVER}, "validity period ended"),
+        (State.UNCONFIRMED, {"reason": reasons.NO_REPORT}, "no final report"),
+        (State.CANCELLED, {"reason": reasons.BATCH_CANCELLED}, "batch was cancelled"),
+        (State.CANCELLED, {}, "Cancelled."),
+    ],
+)
+def test_situation_is_one_sentence_about_where_and_what_next(state: State, fields: dict, words: str) -> None:
+    told = situation(message(state, **fields), None)
+    assert told is not None
+    assert words in told
+
+
+def test_delivered_message_needs_no_explanation() -> None:
+    assert situation(message(State.DELIVERED, reason="EC_ABSENT_SUBSCRIBER"), None) is None
+
+
+def test_refused_message_shows_infobips_own_words() -> None:
+    told = situation(
+        message(State.FAILED, reason=reasons.REFUSED), None, [attempt(1, 1, outcome="failed", detail="bad sender")]
+    )
+    assert told == "Failed: Infobip refused the request: bad sender"
+
+
+def test_doubt_says_that_the_logs_are_asked_and_when() -> None:
+    told = situation(message(State.SENDING, attempt_count=1), None, [attempt(1, 1, outcome="in doubt", look_at=at(65))])
+    assert told is not None
+    assert "logs are asked" in told
+    assert "12:01:05 UTC" in told
+
+
+@pytest.mark.parametrize(("flag", "words"), [("paused_at", "paused"), ("cancelled_at", "cancelled")])
+def test_waiting_message_of_a_stopped_batch_says_so(flag: str, words: str) -> None:
+    told = situation(message(State.QUEUED), Batch(**{flag: START}))
+    assert told is not None
+    assert words in told
+
+
+def test_every_code_of_ours_has_a_sentence_and_unknown_ones_stand_for_themselves() -> None:
+    codes = {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)}
+    assert codes == set(reasons.SENTENCES)
+    assert explain("EC_FROM_THE_FUTURE") == "EC_FROM_THE_FUTURE"
+    assert explain("EC_ABSENT_SUBSCRIBER") != "EC_ABSENT_SUBSCRIBER"
