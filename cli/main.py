@@ -69,6 +69,38 @@ def up(
 
 
 @app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API.  [default: a free one]")] = None,
+    sandbox_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the sandbox.  [default: a free one]")
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65533, help="First of the workers' metrics ports; 0 for none.  [default: three free ones]"
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder to use and keep.  [default: a temporary one, removed afterwards]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for each send queue.")] = 2,
+    messages: Annotated[int, typer.Option(min=60, max=10_000, hidden=True)] = 5_000,
+) -> None:
+    """Watch 5,000 messages meet every fate the sandbox knows, then see expected against actual."""
+    from cli.demo import DemoOptions, run_demo
+
+    options = DemoOptions(
+        messages=messages,
+        port=port,
+        sandbox_port=sandbox_port,
+        metrics_port=metrics_port,
+        data_dir=data_dir,
+        workers=workers,
+    )
+    raise typer.Exit(run_demo(options))
+
+
+@app.command()
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database to this version's tables."""
     url = _database_url(data_dir)
@@ -85,8 +117,10 @@ def api(port: PortNumber = None, host: Host = "127.0.0.1", data_dir: DataDir = N
     import uvicorn
 
     from cli.ports import Port, check_free
+    from worker.logs import configure_logging
     from worker.settings import settings
 
+    configure_logging()
     number = port or settings().api_port
     check_free([Port(number, "API", "--port")], host)
     uvicorn.run(
@@ -108,11 +142,16 @@ def worker(
 ) -> None:
     """Run a Celery worker on some of the queues transactional, marketing and upkeep."""
     _database_url(data_dir)
+    from worker.metrics_server import serve_metrics, share_metrics
+    from worker.settings import settings
+
+    share_metrics()
     from celery.signals import worker_ready
 
     from cli.readiness import WORKER_READY
     from worker.app import celery_app
-    from worker.settings import settings
+
+    serve_metrics(settings().metrics_port)
 
     def tell_ready(**_: object) -> None:
         os.write(2, f"{WORKER_READY}\n".encode())

@@ -148,6 +148,7 @@ def _record_refusal(
             rest.append(message)
         else:
             release(transitions, message, settings.doubt_looks)
+    lanes.note_success(session, submission.route, is_probe=submission.is_probe)  # the account and the way are well
     _close(session, submission, transitions, REFUSED, words[:500])
     middle = len(rest) if named else (len(rest) + 1) // 2
     return [

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.claims import Route, read_route
+from worker.claims import Route
 from worker.words import HoldKind, MessageType
 
 PROBES = {
@@ -60,6 +60,10 @@ _TAKE_PROBE = text("""
     RETURNING id
 """)
 
+_SENT_WITH = text("""
+    SELECT l.credential_id, s.credential_version FROM submission s JOIN lane l ON l.id = s.lane_id WHERE s.id = :id
+""")
+
 _OPEN = "kind = NULL, reason = NULL, held_until = NULL, probe_at = NULL, probes = 0, faults = 0"
 _SUCCEEDED = text(f"""
     UPDATE lane SET {_OPEN}
@@ -77,26 +81,26 @@ def due_lanes(session: Session, message_type: MessageType) -> list[UUID]:
 
 def hold(session: Session, route: Route, kind: HoldKind, reason: str, *, only_channel: str | None = None) -> None:
     """Account trouble: hold all lanes of the credential, or those of one channel."""
-    _hold(session, route, kind, reason, PROBES[kind][0].total_seconds(), channel=only_channel)
+    _hold(session, route.credential_id, route.credential_version, kind, reason, channel=only_channel)
 
 
-def hold_for_account(session: Session, lane_id: UUID, reason: str) -> None:
-    """A report tells of account trouble (no credit): hold all lanes of the credential the lane belongs to."""
-    route = read_route(session, lane_id)
-    if route is not None:
-        hold(session, route, HoldKind.ACCOUNT, reason)
+def hold_for_report(session: Session, submission_id: UUID, reason: str) -> None:
+    """A report tells of account trouble (no credit): hold all lanes of the credential, as it was when this left."""
+    sent = session.execute(_SENT_WITH, {"id": submission_id}).one()
+    _hold(session, sent.credential_id, sent.credential_version, HoldKind.ACCOUNT, reason)
 
 
-def pause(session: Session, route: Route, seconds: float, reason: str) -> None:
-    """Infobip asked for a pause (429): hold this lane that long."""
-    _hold(session, route, HoldKind.FAULT, reason, seconds, lane=route.lane_id)
+def pause(session: Session, route: Route, seconds: float | None, reason: str) -> None:
+    """Hold this lane for as long as Infobip asked (429), or until the first probe of a fault."""
+    credential, version = route.credential_id, route.credential_version
+    _hold(session, credential, version, HoldKind.FAULT, reason, seconds, lane=route.lane_id)
 
 
 def count_fault(session: Session, route: Route, reason: str) -> None:
     """A request without a usable answer: several in a row hold the lane for seconds."""
     faults = session.execute(_FAULT, {"lane": route.lane_id}).scalar_one()
     if faults >= FAULTS_IN_A_ROW:
-        pause(session, route, PROBES[HoldKind.FAULT][0].total_seconds(), reason)
+        pause(session, route, None, reason)
 
 
 def note_success(session: Session, route: Route, *, is_probe: bool) -> None:
@@ -124,25 +128,17 @@ def release(session: Session, credential_id: UUID) -> None:
 
 def _hold(
     session: Session,
-    route: Route,
+    credential_id: UUID,
+    version: int,
     kind: HoldKind,
     reason: str,
-    wait_seconds: float,
+    wait_seconds: float | None = None,
     *,
     channel: str | None = None,
     lane: UUID | None = None,
 ) -> None:
-    held = session.execute(
-        _HOLD,
-        {
-            "credential": route.credential_id,
-            "version": route.credential_version,
-            "channel": channel,
-            "lane": lane,
-            "kind": kind,
-            "reason": reason,
-            "wait": wait_seconds,
-        },
-    ).all()
-    for row in held:
-        _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=reason, seconds=wait_seconds)
+    wait = PROBES[kind][0].total_seconds() if wait_seconds is None else wait_seconds
+    only = {"channel": channel, "lane": lane}
+    values = {"credential": credential_id, "version": version, "kind": kind, "reason": reason, "wait": wait, **only}
+    for row in session.execute(_HOLD, values).all():
+        _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=reason, seconds=wait)

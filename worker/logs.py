@@ -46,7 +46,15 @@ def configure_logging() -> None:
     root.setLevel(level)
     # httpx logs whole URLs at info, and those of webhooks hold tokens.
     # Celery tells of every tick at info.
-    for chatty in ("httpx", "httpcore", "alembic", "kombu", "celery.worker.strategy", "celery.app.trace", "celery.beat"):
+    for chatty in (
+        "httpx",
+        "httpcore",
+        "alembic",
+        "kombu",
+        "celery.worker.strategy",
+        "celery.app.trace",
+        "celery.beat",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

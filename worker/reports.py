@@ -85,8 +85,9 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
             continue
         known.add(key)
         result = fold(transitions, message, report, settings().retry_schedule, settings().missing_report_after)
-        if report.verdict.outcome is Outcome.ACCOUNT and result is ReportResult.APPLIED:
-            lanes.hold_for_account(session, message.lane_id, report.verdict.sentence)
+        is_account_trouble = report.verdict.outcome is Outcome.ACCOUNT and result is ReportResult.APPLIED
+        if is_account_trouble and message.submission_id is not None:
+            lanes.hold_for_report(session, message.submission_id, report.verdict.sentence)
         stored.append(_Stored(report, report.callback_data or message.callback_data, result))
         counted[report.status_group or "", result] += 1
     for credential, items in pushes:

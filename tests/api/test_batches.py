@@ -1,17 +1,247 @@
-def test_batch_is_stored_and_counted(api, make_surface):
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+from sqlmodel import Session, select
+
+from worker.enqueue import MOST_ROWS
+from worker.models import Batch, IdempotencyKey, Message, Tally
+from worker.states import State
+from worker.tally import Changes
+
+GOOD = {"to": "+919876543210"}
+BAD = {"to": "call me"}
+
+
+def batch(**fields: object) -> dict:
+    return {"surface": "otp", "text": "Hello", "messages": [GOOD], **fields}
+
+
+def test_accepted_batch_is_stored_counted_and_its_lane_nudged(
+    api: httpx.Client, session: Session, make_surface, nudges
+) -> None:
+    surface = make_surface()
+    rows = [{"to": f"+9198765432{n:02}"} for n in range(30)]
+    answer = api.post("/v1/batches", json=batch(messages=rows, journey={"id": 7}, callback_data="c"))
+    assert answer.status_code == 202
+    assert answer.json() == {
+        **answer.json(),
+        "state": "running",
+        "total": 30,
+        "accepted": 30,
+        "suppressed": 0,
+        "rejected": [],
+    }
+    read = api.get(f"/v1/batches/{answer.json()['id']}").json()
+    assert read == {
+        **read,
+        "surface": surface["name"],
+        "state": "running",
+        "total": 30,
+        "counts": {"queued": 30},
+        "reasons": [],
+        "journey": {"id": 7},
+        "callback_data": "c",
+        "replay_of": None,
+        "replays": [],
+        "send_at": None,
+    }
+    recipients = session.exec(select(Message.recipient).order_by(Message.id)).all()
+    assert recipients == [row["to"][1:] for row in rows]
+    lane = session.exec(select(Batch.lane_id)).one()
+    assert nudges.sent == [(lane, "transactional")]
+    assert session.exec(select(Tally.n).where(Tally.subject_id == lane)).all() == [30]
+
+
+def test_same_recipient_may_stand_in_a_batch_twice(api: httpx.Client, make_surface) -> None:
     make_surface()
-    a=api.post("/v1/batches", json={"surface":"otp","text":"hi","messages":[{"to":"+919876543210"}]})
-    print(a.status_code,a.text)
-    b=api.get("/v1/batches/"+a.json()["id"]); print(b.text)
-    m=api.get("/v1/messages"); print(m.text)
-    print(api.get("/v1/messages/"+m.json()["items"][0]["id"]).text)
-    print(api.get("/v1/reports").text, api.get("/v1/nope").text, api.get("/readyz").text, api.get("/healthz").text)
-    print(api.get("/openapi.json").text[:300])
-    print(api.get("/v1/credentials/main").text)
-    a=api.post("/v1/messages", json={"surface":"otp","text":"hi","to":"+919876543210"}); print(a.text)
-    import time
-    rows=[{"to":f"+9198{i:08}", "variables":{"name":f"n{i}"}} for i in range(10000)]
-    for text in ("hi", "hi {{name}}"):
-        for _ in range(3):
-            t=time.perf_counter(); a=api.post("/v1/batches", json={"surface":"otp","text":text,"messages":rows}); print(a.text[:200], time.perf_counter()-t)
-    assert 0
+    assert api.post("/v1/batches", json=batch(messages=[GOOD, GOOD])).json()["accepted"] == 2
+
+
+def test_nothing_of_a_rejected_batch_is_stored(
+    api: httpx.Client, engine: Engine, session: Session, make_surface, nudges
+) -> None:
+    make_surface()
+    rows = [GOOD, BAD, {}, "row", {**GOOD, "colour": "red"}, {**GOOD, "text": ""}, GOOD]
+    answer = api.post("/v1/batches", json=batch(messages=rows), headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 422
+    assert [(error["index"], error["field"]) for error in answer.json()["errors"]] == [
+        (1, "to"),
+        (2, "to"),
+        (3, "messages"),
+        (4, "colour"),
+        (5, "text"),
+    ]
+    assert "5 rows" in answer.json()["detail"]
+    for table in (Batch, Message, Tally, IdempotencyKey):
+        assert session.exec(select(table)).all() == []
+    assert nudges.sent == []
+
+
+def test_skip_leaves_bad_rows_out_and_lists_them(api: httpx.Client, make_surface) -> None:
+    make_surface()
+    answer = api.post("/v1/batches", json=batch(on_invalid="skip", messages=[BAD, GOOD, {"text": "x"}, GOOD]))
+    assert answer.status_code == 202
+    assert answer.json()["accepted"] == answer.json()["total"] == 2
+    rejected = answer.json()["rejected"]
+    assert [(row["index"], row["to"], row["field"]) for row in rejected] == [(0, "call me", "to"), (2, None, "to")]
+    assert all(row["reason"] for row in rejected)
+
+
+def test_skip_with_no_row_left_is_422(api: httpx.Client, session: Session, make_surface) -> None:
+    make_surface()
+    answer = api.post("/v1/batches", json=batch(on_invalid="skip", messages=[BAD]))
+    assert answer.status_code == 422
+    assert session.exec(select(Batch)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": {}}, "messages"),
+        ({"messages": [GOOD] * (MOST_ROWS + 1)}, "messages"),
+        ({"text": ""}, "text"),
+        ({"text": "x" * 4001}, "text"),
+        ({"on_invalid": "ignore"}, "on_invalid"),
+        ({"journey": {"a": "\0"}}, "journey"),
+        ({"journey": {"\0": 1}}, "journey"),
+        ({"journey": 2**63}, "journey"),
+        ({"journey": "x" * 70_000}, "journey"),
+        ({"surface": "nobody"}, "surface"),
+        ({"deduplicate": True}, "deduplicate"),
+        ({"send_at": "2099-01-01T00:00:00Z"}, "send_at"),
+        ({"validity_period": "P3D"}, "validity_period"),
+    ],
+)
+def test_fault_of_the_batch_itself_is_422_naming_it(api: httpx.Client, make_surface, change: dict, field: str) -> None:
+    make_surface()
+    answer = api.post("/v1/batches", json=batch(**change))
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert "index" not in answer.json()["errors"][0]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_number_that_json_does_not_have_is_refused_in_journey(api: httpx.Client, make_surface, number: str) -> None:
+    make_surface()
+    body = f'{{"surface": "otp", "text": "x", "messages": [{{"to": "+919876543210"}}], "journey": [{number}]}}'
+    answer = api.post("/v1/batches", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+
+
+def test_ten_thousand_bad_rows_are_counted_and_the_first_thousand_listed(api: httpx.Client, make_surface) -> None:
+    make_surface()
+    answer = api.post("/v1/batches", json=batch(messages=[BAD] * MOST_ROWS))
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 1_000
+    assert "9,000 more" in answer.json()["detail"]
+
+
+def test_ten_thousand_rows_fit_in_one_request(api: httpx.Client, make_surface) -> None:
+    make_surface()
+    rows = [{"to": f"+9198{n:08}", "variables": {"n": n}, "callback_data": f"c{n}"} for n in range(MOST_ROWS)]
+    answer = api.post("/v1/batches", json=batch(text="Number {{n}}", messages=rows))
+    assert answer.json()["accepted"] == MOST_ROWS
+    assert api.get(f"/v1/batches/{answer.json()['id']}").json()["counts"] == {"queued": MOST_ROWS}
+
+
+def test_scheduled_batch_waits_and_its_validity_counts_from_send_at(
+    api: httpx.Client, session: Session, make_surface
+) -> None:
+    make_surface()
+    send_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=3)
+    answer = api.post("/v1/batches", json=batch(send_at=send_at.isoformat(), validity_period="PT1H"))
+    assert answer.json()["state"] == "scheduled"
+    read = api.get(f"/v1/batches/{answer.json()['id']}").json()
+    assert read["state"] == "scheduled"
+    assert datetime.fromisoformat(read["send_at"]) == send_at
+    assert datetime.fromisoformat(read["expires_at"]) == send_at + timedelta(hours=1)
+    message = session.exec(select(Message)).one()
+    assert message.next_attempt_at == send_at
+    assert message.expires_at == send_at + timedelta(hours=1)
+    assert message.validity_seconds == 3600
+
+
+def test_send_at_in_the_past_means_now(api: httpx.Client, make_surface) -> None:
+    make_surface()
+    answer = api.post("/v1/batches", json=batch(send_at="2020-01-01T00:00:00Z", validity_period="PT1H"))
+    assert answer.json()["state"] == "running"
+    read = api.get(f"/v1/batches/{answer.json()['id']}").json()
+    assert read["send_at"] is None
+    lasts = datetime.fromisoformat(read["expires_at"]) - datetime.fromisoformat(read["created_at"])
+    assert lasts == timedelta(hours=1)
+
+
+def count(session: Session, batch_id: str, *changes: tuple[State, str | None, int]) -> None:
+    from uuid import UUID
+
+    tally = Changes()
+    for state, reason, n in changes:
+        tally.entered([UUID(batch_id)], state, reason, n)
+    tally.write(session)
+    session.commit()
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "state"),
+    [
+        ([(State.QUEUED, None, -3), (State.DELIVERED, None, 2), (State.FAILED, "EC_X", 1)], None, "done"),
+        ([(State.QUEUED, None, -1), (State.SENT, None, 1)], None, "running"),
+        ([], "paused_at", "paused"),
+        ([], "cancelled_at", "cancelled"),
+        ([(State.QUEUED, None, -3), (State.CANCELLED, "x", 3)], "cancelled_at", "cancelled"),
+        ([(State.QUEUED, None, -3), (State.DELIVERED, None, 3)], "paused_at", "done"),
+    ],
+)
+def test_state_of_a_batch_follows_its_counts_and_flags(
+    api: httpx.Client, engine: Engine, session: Session, make_surface, changes: list, column: str | None, state: str
+) -> None:
+    make_surface()
+    batch_id = api.post("/v1/batches", json=batch(messages=[GOOD] * 3)).json()["id"]
+    count(session, batch_id, *changes)
+    if column:
+        with engine.begin() as connection:
+            connection.execute(text(f"UPDATE batch SET {column} = now()"))
+    assert api.get(f"/v1/batches/{batch_id}").json()["state"] == state
+
+
+def test_scheduled_batch_runs_once_something_left(api: httpx.Client, session: Session, make_surface) -> None:
+    make_surface()
+    send_at = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
+    batch_id = api.post("/v1/batches", json=batch(send_at=send_at, messages=[GOOD] * 2)).json()["id"]
+    count(session, batch_id, (State.QUEUED, None, -1), (State.SENDING, None, 1))
+    assert api.get(f"/v1/batches/{batch_id}").json()["state"] == "running"
+
+
+def test_reasons_are_counted_over_states_and_the_biggest_comes_first(
+    api: httpx.Client, session: Session, make_surface
+) -> None:
+    make_surface()
+    batch_id = api.post("/v1/batches", json=batch(messages=[GOOD] * 9)).json()["id"]
+    count(
+        session,
+        batch_id,
+        (State.QUEUED, None, -9),
+        (State.FAILED, "A", 2),
+        (State.EXPIRED, "B", 3),
+        (State.RETRYING, "A", 2),
+        (State.DELIVERED, None, 2),
+    )
+    read = api.get(f"/v1/batches/{batch_id}").json()
+    assert read["reasons"] == [{"reason": "A", "count": 4}, {"reason": "B", "count": 3}]
+    assert read["counts"] == {"retrying": 2, "delivered": 2, "failed": 2, "expired": 3}
+
+
+def test_list_of_batches_is_newest_first_with_counts(api: httpx.Client, make_surface) -> None:
+    make_surface()
+    ids = [api.post("/v1/batches", json=batch(messages=[GOOD] * n)).json()["id"] for n in (1, 2, 3)]
+    page = api.get("/v1/batches", params={"limit": 2}).json()
+    assert [(item["id"], item["counts"]) for item in page["items"]] == [
+        (ids[2], {"queued": 3}),
+        (ids[1], {"queued": 2}),
+    ]
+    rest = api.get("/v1/batches", params={"cursor": page["next_cursor"]}).json()
+    assert [item["id"] for item in rest["items"]] == ids[:1]
+    assert rest["next_cursor"] is None

@@ -215,6 +215,49 @@ def test_no_credit_holds_all_lanes_and_uses_no_slot(session: Session, lane: Made
     assert take(session, lane) is None
 
 
+def test_no_credit_in_a_report_holds_the_lanes_unless_the_credential_changed_since(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, ["919900000001", "919900000002"])
+    answer(session, took(session, lane), fresh_settings)
+    apply(session, lane, report(ids[0], status=12, group=5))
+    assert session.get_one(Lane, lane.id).kind == "account"
+    session.execute(text("UPDATE credential SET version = version + 1"))
+    lanes.release(session, lane.credential_id)
+    session.commit()
+    apply(session, lane, report(ids[1], status=12, group=5))
+    session.expire_all()
+    assert session.get_one(Lane, lane.id).kind is None
+    assert states(session, ids) == ["retrying", "retrying"]
+
+
+def test_an_answer_to_a_request_from_before_a_change_of_key_does_not_hold(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    make_batch(session, lane, ["919900000001"])
+    submission = took(session, lane)
+    session.execute(text("UPDATE credential SET version = version + 1"))
+    session.commit()
+    fail_with(session, submission, fresh_settings, CredentialRefused("HTTP 401"))
+    session.expire_all()
+    assert session.get_one(Lane, lane.id).kind is None
+
+
+def test_a_held_lane_lets_one_probe_through_at_a_time_and_its_success_opens_it(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    make_batch(session, lane, ["919900000001", "919900000002"])
+    fail_with(session, took(session, lane), fresh_settings, CredentialRefused("HTTP 401"))
+    assert not lanes.take_probe(session, lane.id)  # not yet
+    session.execute(text("UPDATE lane SET probe_at = now()"))
+    assert lanes.take_probe(session, lane.id)
+    assert not lanes.take_probe(session, lane.id)
+    probe = claim(session, route_of(session, lane), 1, 60, time.monotonic(), is_probe=True)
+    assert probe is not None
+    answer(session, probe, fresh_settings)
+    assert len(took(session, lane).messages) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
