@@ -1,8 +1,8 @@
 """What becomes of a submission's messages once Infobip answered, refused, or did not.
 
-Each function is one use case over one session; the caller commits. Until that commit the submission is open, and a
-crash leaves it to recovery.abandon. A report may have overtaken the answer: only messages that still are `sending`
-under the same attempt number are touched.
+Each function is one use case over one session; the caller commits, then sends the submissions that are returned. Until
+that commit the submission is open, and a crash leaves it to recovery.abandon. A report may have overtaken the answer:
+only messages that still are `sending` under the same attempt number are touched.
 """
 
 from collections import Counter
@@ -45,8 +45,10 @@ class _Hand:
     index: int  # in the order it was given to the request
 
 
-def record_answer(session: Session, submission: OpenSubmission, answer: Answer, settings: Settings) -> None:
-    """A readable 200: each message by its own status; those without an entry are in doubt."""
+def record_answer(
+    session: Session, submission: OpenSubmission, answer: Answer, settings: Settings
+) -> list[OpenSubmission]:
+    """A readable 200: each message by its own status; those without an entry are in doubt. Nothing follows it."""
     transitions, hands = _open(session, submission)
     counted: Counter[str] = Counter()
     accounts: list[Verdict] = []
@@ -75,6 +77,7 @@ def record_answer(session: Session, submission: OpenSubmission, answer: Answer, 
     _close(session, submission, transitions, "answered")
     for outcome_word, n in counted.items():
         attempts_total.labels(submission.route.channel, outcome_word).inc(n)
+    return []
 
 
 def record_error(
@@ -111,13 +114,14 @@ def _record_failure(session: Session, submission: OpenSubmission, error: SendErr
     _close(session, submission, transitions, error.code, error.detail)
 
 
-def record_unsent(session: Session, submission: OpenSubmission, settings: Settings) -> None:
-    """Too late to send within the lease or the validity: released before the request was made."""
+def record_unsent(session: Session, submission: OpenSubmission, settings: Settings) -> list[OpenSubmission]:
+    """Too late to send within the lease or the validity: released before the request was made. Nothing follows it."""
     transitions, hands = _open(session, submission)
     for hand in hands:
         if hand.message.submission_id == submission.id:
             release(transitions, hand.message, settings.doubt_looks)
     _close(session, submission, transitions, "unsent")
+    return []
 
 
 def _record_refusal(

@@ -1,9 +1,12 @@
 """Connections and sessions: one engine a process, synchronous everywhere."""
 
-from collections.abc import Iterator
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import Engine, create_engine
@@ -11,6 +14,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlmodel import Session
 
 from worker.settings import settings
+
+T = TypeVar("T")
+_DEADLOCK = {"40P01", "40001"}
+_DEADLOCK_TRIES = 4
 
 
 def make_engine(url: str, *, pool_size: int = 5, max_overflow: int = 5) -> Engine:
@@ -56,6 +63,25 @@ def open_session(bind: Engine | None = None) -> Iterator[Session]:
     """
     with Session(bind or engine(), expire_on_commit=False) as session:
         yield session
+
+
+def transact(bind: Engine, work: Callable[[Session], T], *, patience_seconds: float = 0.0) -> T:
+    """Run `work` in one transaction and commit it; again where the database broke a deadlock.
+
+    With patience, again also where the database is away, that long: only for work that may be repeated after a commit
+    whose answer was lost, since it then finds itself done. Errors: what `work` or the commit raised last.
+    """
+    ends = time.monotonic() + patience_seconds
+    for attempt in itertools.count(1):
+        try:
+            with Session(bind, expire_on_commit=False) as session, session.begin():
+                return work(session)
+        except DBAPIError as error:
+            is_deadlock = getattr(error.orig, "sqlstate", None) in _DEADLOCK and attempt < _DEADLOCK_TRIES
+            if not is_deadlock and not (is_away(error) and time.monotonic() < ends):
+                raise
+        time.sleep(random.uniform(0.01, 0.1) * min(attempt, 10))
+    raise AssertionError("unreachable")
 
 
 def is_away(error: BaseException) -> bool:

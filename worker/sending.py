@@ -12,10 +12,11 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from worker import answers, lanes
 from worker.claims import OpenSubmission, Route, claim, read_route
-from worker.db import open_session
+from worker.db import open_session, transact
 from worker.errors import SendError
 from worker.infobip.client import Infobip
 from worker.infobip.payloads import SendRequest, sms_request
@@ -85,31 +86,38 @@ class Sender:
 
     def _claim(self, route: Route, limit: int) -> OpenSubmission | None:
         # Committed before the request leaves: a crash must find what may be out there.
-        with open_session(self._engine) as session, session.begin():
+        def work(session: Session) -> OpenSubmission | None:
             if route.is_held and not lanes.take_probe(session, route.lane_id):
                 return None
             lease = self._settings.lease_seconds
             return claim(session, route, limit, lease, self._monotonic(), is_probe=route.is_held)
+
+        return transact(self._engine, work)
 
     def _send_one(self, submission: OpenSubmission) -> list[OpenSubmission]:
         """Post one submission and record what came of it; returns the submissions that a refusal opened."""
         elapsed = self._monotonic() - submission.opened_monotonic
         remaining = min(message.remaining_seconds for message in submission.messages) - elapsed
         if elapsed > self._settings.lease_seconds / 2 or remaining < LEAST_REMAINING_SECONDS:
-            with open_session(self._engine) as session, session.begin():
-                answers.record_unsent(session, submission, self._settings)
-            return []
+            return self._record(lambda session: answers.record_unsent(session, submission, self._settings))
         submission_messages.observe(len(submission.messages))
         route = submission.route
         try:
             answer = self._infobip.submit(route.account, route.channel, self._request(submission, elapsed), remaining)
-        except SendError as error:
-            _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.detail)
-            with open_session(self._engine) as session, session.begin():
-                return answers.record_error(session, submission, error, self._settings, self._monotonic)
-        with open_session(self._engine) as session, session.begin():
-            answers.record_answer(session, submission, answer, self._settings)
-        return []
+        except SendError as caught:
+            error = caught
+        else:
+            return self._record(lambda session: answers.record_answer(session, submission, answer, self._settings))
+        _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.detail)
+        return self._record(
+            lambda session: answers.record_error(session, submission, error, self._settings, self._monotonic)
+        )
+
+    def _record(self, work: Callable[[Session], list[OpenSubmission]]) -> list[OpenSubmission]:
+        """Commit what came of a submission. The answer is worth waiting for a database that restarts: without it,
+        hundreds of messages would be in doubt. Done twice it changes nothing more.
+        """
+        return transact(self._engine, work, patience_seconds=self._settings.lease_seconds / 4)
 
     def _request(self, submission: OpenSubmission, elapsed_seconds: float) -> SendRequest:
         route = submission.route

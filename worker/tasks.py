@@ -78,7 +78,7 @@ def sweep() -> None:
 @celery_app.task
 def purge() -> None:
     """Drop what is no longer needed."""
-    with open_session() as session, session.begin():
+    with open_session() as session:
         purge_idempotency_keys(session)
 
 

@@ -1,0 +1,112 @@
+"""Idempotency keys: the same request twice does the work once, and both get the first answer.
+
+The key's row is written in the transaction that does the work. So it appears with the work or not at all: an error
+rolls both back and is not kept, and a second request while the first runs waits on the unique index until the first
+has committed (then it gets that answer) or rolled back (then it does the work itself).
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from worker.refusals import Conflict
+
+WAIT_SECONDS = 10
+_LOCK_NOT_AVAILABLE = "55P03"
+
+_WAIT = text("SELECT set_config('lock_timeout', :wait, true)")
+_CLAIM = text("""
+    INSERT INTO idempotency_key (token_id, route, key, body_hash) VALUES (:token_id, :route, :key, :body_hash)
+    ON CONFLICT DO NOTHING
+""")
+_READ = text("""
+    SELECT body_hash, status_code, answer FROM idempotency_key
+    WHERE token_id = :token_id AND route = :route AND key = :key
+""")
+_KEEP = text("""
+    UPDATE idempotency_key SET status_code = :status_code, answer = :answer
+    WHERE token_id = :token_id AND route = :route AND key = :key
+""")
+_PURGE = text("""
+    DELETE FROM idempotency_key WHERE (token_id, route, key) IN (
+        SELECT token_id, route, key FROM idempotency_key
+        WHERE created_at < now() - make_interval(days => :days)
+        ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request: who asks, which route (its template), under which key, and the SHA-256 of the raw body."""
+
+    token_id: UUID
+    route: str
+    key: str
+    body_hash: bytes
+
+    @property
+    def _row(self) -> dict[str, object]:
+        return {"token_id": self.token_id, "route": self.route, "key": self.key}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    status: int
+    body: bytes
+
+
+class KeyReused(Conflict):
+    title = "Idempotency-Key was used for another request"
+
+
+class KeyBusy(Conflict):
+    title = "The same request is still being worked on"
+
+
+def claim(session: Session, wanted: Claim) -> KeptAnswer | None:
+    """The first answer given under this key, or None: then do the work, `keep` its answer, and commit both.
+
+    Errors: KeyReused (another body), KeyBusy (the first request did not end within 10 s; roll back).
+    """
+    while not _insert(session, wanted):
+        row = session.execute(_READ, wanted._row).one_or_none()
+        if row is None:  # purged in between
+            continue
+        if bytes(row.body_hash) != wanted.body_hash:
+            raise KeyReused(
+                "This Idempotency-Key came with another body before: send a new key with a new request, "
+                "and the same body with the same key"
+            )
+        return KeptAnswer(row.status_code, bytes(row.answer))
+    return None
+
+
+def keep(session: Session, wanted: Claim, answer: KeptAnswer) -> None:
+    """Store the answer beside the work. Does not commit."""
+    session.execute(_KEEP, {**wanted._row, "status_code": answer.status, "answer": answer.body})
+
+
+def purge(session: Session, older_than_days: int = 7, most: int = 10_000) -> int:
+    """Delete keys that have served their time, at most `most` of them; commits. Returns how many."""
+    deleted = session.execute(_PURGE, {"days": older_than_days, "most": most})
+    session.commit()
+    return int(deleted.rowcount)  # type: ignore[attr-defined]
+
+
+def _insert(session: Session, wanted: Claim) -> bool:
+    """False where the key stands already. Waits for a transaction that holds it."""
+    session.execute(_WAIT, {"wait": f"{WAIT_SECONDS}s"})
+    try:
+        inserted = session.execute(_CLAIM, {**wanted._row, "body_hash": wanted.body_hash})
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        raise KeyBusy(
+            f"The first request with this Idempotency-Key still runs after {WAIT_SECONDS} s: repeat this one later",
+            retry_after_seconds=2,
+        ) from error
+    session.execute(_WAIT, {"wait": "0"})
+    return bool(inserted.rowcount == 1)  # type: ignore[attr-defined]
