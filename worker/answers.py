@@ -15,20 +15,18 @@ from sqlmodel import Session
 
 from worker import lanes
 from worker.claims import OpenSubmission, reopen
-from worker.errors import CredentialRefused, OutcomeUncertain, RequestRefused, SendError, Throttled
-from worker.failures import BATCH_CANCELLED, fail
+from worker.errors import CredentialRefused, RequestRefused, SendError, Throttled
+from worker.failures import fail
 from worker.infobip.client import Answer
 from worker.infobip.payloads import Outgoing
 from worker.infobip.statuses import Verdict
 from worker.looks import missing_report_look
 from worker.metrics import attempts_total, submissions_total, unknown_codes_total
+from worker.reasons import BATCH_CANCELLED, REFUSED, UNKNOWN_FATE
 from worker.settings import Settings
 from worker.states import State
 from worker.transitions import LockedMessage, Transitions, database_now, lock
 from worker.words import AttemptOutcome, HoldKind, Outcome
-
-REFUSED = RequestRefused.code
-UNKNOWN_FATE = OutcomeUncertain.code
 
 _CLOSE = text("""
     UPDATE submission SET outcome = :outcome, detail = :detail, closed_at = statement_timestamp()

@@ -33,6 +33,7 @@ def make_engine(url: str, *, pool_size: int = 5, max_overflow: int = 5) -> Engin
         max_overflow=max_overflow,
         pool_timeout=10,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error would quote numbers and texts
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={

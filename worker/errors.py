@@ -13,6 +13,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from worker import reasons
 from worker.words import Channel, HoldKind
 
 
@@ -31,14 +32,14 @@ class SendError(Exception):
 class NotSent(SendError):
     """The connection never stood: DNS, TLS, refused."""
 
-    code = "connection_failed"
+    code = reasons.NOT_SENT
     holds = HoldKind.FAULT
 
 
 class Throttled(SendError):
     """429: Infobip asks for a pause."""
 
-    code = "too_many_requests"
+    code = reasons.TOO_MANY_REQUESTS
     holds = HoldKind.FAULT
 
     def __init__(self, detail: str, retry_after_seconds: float) -> None:
@@ -49,7 +50,7 @@ class Throttled(SendError):
 class CredentialRefused(SendError):
     """Infobip refuses the key, its scope, or the address."""
 
-    code = "credential_refused"
+    code = reasons.CREDENTIAL_REFUSED
     holds = HoldKind.ACCOUNT
 
     def __init__(self, detail: str, only_channel: Channel | None = None) -> None:
@@ -68,7 +69,7 @@ class Violation:
 class RequestRefused(SendError):
     """400 or 413: the request as a whole was refused, for the sake of some message in it."""
 
-    code = "refused_by_infobip"
+    code = reasons.REFUSED
 
     def __init__(self, detail: str, violations: tuple[Violation, ...] = ()) -> None:
         super().__init__(detail)
@@ -78,6 +79,6 @@ class RequestRefused(SendError):
 class OutcomeUncertain(SendError):
     """Nobody here knows whether Infobip has the messages."""
 
-    code = "unknown_fate"
+    code = reasons.UNKNOWN_FATE
     is_fate_known = False
     holds = HoldKind.FAULT

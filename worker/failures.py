@@ -7,10 +7,9 @@ from datetime import timedelta
 from worker import retry
 from worker.infobip.statuses import Verdict
 from worker.metrics import retries_scheduled_total
+from worker.reasons import BATCH_CANCELLED
 from worker.states import State
 from worker.transitions import LockedMessage, Transitions
-
-BATCH_CANCELLED = "batch_cancelled"
 
 
 def fail(transitions: Transitions, message: LockedMessage, verdict: Verdict, schedule: Sequence[timedelta]) -> None:

@@ -17,14 +17,13 @@ import structlog
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from worker.answers import UNKNOWN_FATE
 from worker.claims import OpenSubmission, Route, read_route, reopen
 from worker.db import open_session
 from worker.errors import SendError
-from worker.failures import BATCH_CANCELLED
 from worker.infobip.client import BULK_IDS_A_CALL, Infobip
 from worker.infobip.reports import Report
 from worker.looks import LOGS_REACH_BACK, missing_report_look
+from worker.reasons import BATCH_CANCELLED, UNKNOWN_FATE
 from worker.reports import apply_reports
 from worker.retry import LEAST_REMAINING
 from worker.settings import Settings

@@ -26,7 +26,8 @@ class Nudger:
     def nudge(self, lane_id: UUID, message_type: str) -> None:
         """Returns at once; the nudge leaves within 100 ms, or is lost with a warning where Redis is away."""
         with self._wake:
-            if self._thread is None:
+            if self._thread is None or self._stopped:
+                self._stopped = False
                 self._thread = threading.Thread(target=self._run, name="nudger", daemon=True)
                 self._thread.start()
             self._pending[lane_id] = MessageType(message_type)

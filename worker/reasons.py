@@ -7,7 +7,7 @@ VALIDITY_OVER = "validity_over"
 REFUSED = "refused_by_infobip"
 NO_REPORT = "no_final_report"
 NOT_SENT = "connection_failed"
-IN_DOUBT = "unknown_fate"
+UNKNOWN_FATE = "unknown_fate"
 TOO_MANY_REQUESTS = "too_many_requests"
 CREDENTIAL_REFUSED = "credential_refused"
 BATCH_CANCELLED = "batch_cancelled"
@@ -17,7 +17,7 @@ SENTENCES = {
     REFUSED: "Infobip refused the request for the sake of this message.",
     NO_REPORT: "Infobip accepted the message, and no final report ever came: the recipient may have it.",
     NOT_SENT: "Infobip could not be reached; nothing was sent.",
-    IN_DOUBT: "Nobody knows whether Infobip took the request; its logs are asked before anything is sent again.",
+    UNKNOWN_FATE: "Nobody knows whether Infobip took the request; its logs are asked before anything is sent again.",
     TOO_MANY_REQUESTS: "Infobip asked for a pause; nothing was sent.",
     CREDENTIAL_REFUSED: "Infobip refused the credential's key or address; nothing was sent.",
     BATCH_CANCELLED: "The batch was cancelled before this message was delivered.",

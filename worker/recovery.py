@@ -13,6 +13,7 @@ from sqlalchemy import Engine, TextClause, text
 
 from worker.answers import doubt
 from worker.db import open_session
+from worker.reasons import NO_REPORT, VALIDITY_OVER
 from worker.retry import LEAST_REMAINING
 from worker.settings import Settings
 from worker.states import WAITING, State
@@ -21,8 +22,6 @@ from worker.words import AttemptOutcome
 
 GROUP = 1000  # messages a transaction
 SUBMISSIONS = 20  # abandoned ones a transaction
-VALIDITY_OVER = "validity_over"
-NO_REPORT = "no_final_report"
 
 _log = structlog.get_logger()
 

@@ -135,10 +135,9 @@ def fold(
     return ReportResult.NOTED
 
 
-def keep_unreadable(session: Session, credential_id: UUID, body: bytes) -> None:
+def keep_unreadable(session: Session, credential_id: UUID, body: str) -> None:
     """A push that is not JSON: sent again it would be no better, so it is kept for a person. The caller commits."""
-    words = body[:65_536].decode("utf-8", "replace").replace("\0", "")
-    _keep_unmatched(session, credential_id, "unreadable body", words)
+    _keep_unmatched(session, credential_id, "unreadable body", body)
     reports_total.labels("other", Source.PUSH.value, ReportResult.MALFORMED.value).inc()
 
 

@@ -25,9 +25,12 @@ _UPSERT = text("""
     ON CONFLICT (subject_id, state, reason, shard) DO UPDATE SET n = t.n + excluded.n
 """)
 
-_READ = text(
-    "SELECT state, reason, sum(n)::bigint FROM tally WHERE subject_id = :subject GROUP BY 1, 2 HAVING sum(n) <> 0"
-)
+_READ = text("""
+    SELECT subject_id, state, reason, sum(n)::bigint AS n FROM tally WHERE subject_id = ANY(:subjects)
+    GROUP BY 1, 2, 3 HAVING sum(n) <> 0
+""")
+
+Counts = dict[tuple[State, str], int]
 
 
 class Changes:
@@ -63,6 +66,9 @@ class Changes:
             )
 
 
-def counts(session: Session, subject: UUID) -> dict[tuple[State, str], int]:
-    """{(state, reason): messages} of a batch or a lane."""
-    return {(State(state), reason): n for state, reason, n in session.execute(_READ, {"subject": subject})}
+def counts(session: Session, subjects: Iterable[UUID]) -> dict[UUID, Counts]:
+    """For each batch or lane: {(state, reason): messages}, without zeros."""
+    found: dict[UUID, Counts] = {subject: {} for subject in subjects}
+    for row in session.execute(_READ, {"subjects": list(found)}):
+        found[row.subject_id][State(row.state), row.reason] = row.n
+    return found

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
-from worker.reasons import IN_DOUBT, REFUSED, SENTENCES, explain
+from worker.reasons import REFUSED, SENTENCES, UNKNOWN_FATE, explain
 from worker.states import State
 from worker.words import AttemptOutcome, ReportResult
 
@@ -94,7 +94,7 @@ def _of_attempt(attempt: Attempt, submission: Submission | None, *, was_reported
         {"at": attempt.started_at, "kind": "attempt", "number": number, "submission_id": attempt.submission_id}
     ]
     if attempt.doubted_at is not None:
-        events.append({"at": attempt.doubted_at, "kind": "in_doubt", "number": number, **_reasoned(IN_DOUBT)})
+        events.append({"at": attempt.doubted_at, "kind": "in_doubt", "number": number, **_reasoned(UNKNOWN_FATE)})
     if submission is not None and submission.parent_id is not None:
         events.append(
             {"at": submission.opened_at, "kind": "resubmitted", "number": number, "submission_id": submission.id}
@@ -143,7 +143,7 @@ def _doubt(message: Message, attempts: Sequence[Attempt]) -> str:
     if current is None or current.outcome != AttemptOutcome.IN_DOUBT:
         return ""
     look = f", next at {_clock(current.look_at)}" if current.look_at is not None else ""
-    return f" {explain(IN_DOUBT)[:-1]}{look}."
+    return f" {explain(UNKNOWN_FATE)[:-1]}{look}."
 
 
 def _latest_first(attempts: Sequence[Attempt]) -> list[Attempt]:

@@ -107,7 +107,7 @@ def assert_tally_is_exact(session: Session, lane: MadeLane) -> None:
         ),
         {"lane": lane.id},
     )
-    assert counts(session, lane.id) == {(State(state), reason): n for state, reason, n in rows}
+    assert counts(session, [lane.id])[lane.id] == {(State(state), reason): n for state, reason, n in rows}
 
 
 @pytest.fixture

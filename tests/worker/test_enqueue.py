@@ -197,9 +197,10 @@ def test_any_text_comes_back_from_copy_as_it_was(session: Session, content: str)
 def test_batch_and_lane_are_counted_in_the_same_transaction(session: Session) -> None:
     configure(session)
     accepted = enqueue_batch(session, BatchOrder(surface="otp", rows=rows("a", "b", "c")))
-    assert counts(session, accepted.id) == counts(session, accepted.lane_id) == {(State.QUEUED, ""): 3}
+    counted = counts(session, [accepted.id, accepted.lane_id])
+    assert counted[accepted.id] == counted[accepted.lane_id] == {(State.QUEUED, ""): 3}
     session.rollback()
-    assert counts(session, accepted.lane_id) == {}
+    assert counts(session, [accepted.lane_id]) == {accepted.lane_id: {}}
 
 
 def test_lane_is_that_of_channel_type_and_credential(session: Session) -> None:

@@ -64,6 +64,13 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index(
+        "batch_callback",
+        "batch",
+        [sa.literal_column('"left"(callback_data, 64)'), "id"],
+        unique=False,
+        postgresql_where=sa.text("callback_data IS NOT NULL"),
+    )
     op.create_table(
         "credential",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -314,6 +321,7 @@ def downgrade() -> None:
     op.drop_table("delivery_report")
     op.drop_index("credential_name", table_name="credential", postgresql_where=sa.text("deleted_at IS NULL"))
     op.drop_table("credential")
+    op.drop_index("batch_callback", table_name="batch", postgresql_where=sa.text("callback_data IS NOT NULL"))
     op.drop_table("batch")
     op.drop_index("attempt_submission", table_name="attempt")
     op.drop_index("attempt_look", table_name="attempt", postgresql_where=sa.text("look_at IS NOT NULL"))

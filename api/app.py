@@ -1,0 +1,82 @@
+"""The API: `uvicorn --factory api.app:create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from api import auth, problems
+from api.documentation import DESCRIPTION, TAGS, complete
+from api.edge import Edge
+from api.group_commit import GroupCommit
+from api.recent import Recent
+from api.routes import batches, credentials, health, messages, reports, surfaces, webhooks
+from worker import nudges
+from worker.db import make_engine
+from worker.secrets import BadSecretKeys, check_keys
+from worker.settings import settings
+
+ROUTERS = (
+    messages.router,
+    batches.router,
+    reports.router,
+    surfaces.router,
+    credentials.router,
+    webhooks.router,
+    health.router,
+)
+_THREADS = 40
+_CONNECTIONS = 20  # and as many again in a rush: one for each thread, and the group commit's
+
+
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            self.openapi_schema = complete(super().openapi(), ROUTERS)
+        return self.openapi_schema
+
+
+def create_app() -> FastAPI:
+    """The application, its settings read from the environment. Exits with one line where a setting is missing."""
+    try:
+        check_keys()
+    except BadSecretKeys as error:
+        raise SystemExit(str(error)) from None
+    url = settings().database_url
+    if url is None:
+        raise SystemExit("DELIVERY_DATABASE_URL is not set: start with `delivery up`, or name a PostgreSQL server")
+    engine = make_engine(url.get_secret_value(), pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS + 1)
+    app = _Api(
+        title="Infobip delivery",
+        version="0.1.0",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.engine = engine
+    app.state.known_callers = Recent(auth.KNOWN_SECONDS)
+    app.state.known_webhook_tokens = Recent(webhooks.KNOWN_SECONDS)
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Edge)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    engine: Engine = app.state.engine
+    writer: GroupCommit[webhooks.Push] = GroupCommit(engine, webhooks.write_pushes)
+    app.state.reports_writer = writer
+    writer.start()
+    try:
+        yield
+    finally:
+        await anyio.to_thread.run_sync(writer.stop)
+        await anyio.to_thread.run_sync(nudges.stop)
+        engine.dispose()

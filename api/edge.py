@@ -1,0 +1,55 @@
+"""The outermost layer: a request's ID, its line in the access log, and an answer to what nobody else caught."""
+
+import time
+from uuid import uuid4
+
+import structlog
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import of_bug
+from worker.metrics import webhook_requests_total
+
+_log = structlog.get_logger()
+
+_CLIENT_GONE = 499
+
+
+class Edge:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+        request_id = uuid4().hex
+
+        async def send_noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_noting)
+            except ClientDisconnect:
+                status = status or _CLIENT_GONE
+            except Exception as error:
+                answer = of_bug(Request(scope), error)
+                if status == 0:
+                    await answer(scope, receive, send_noting)
+            _log_access(scope, status, time.perf_counter() - started)
+
+
+def _log_access(scope: Scope, status: int, seconds: float) -> None:
+    """Names the route's template only: raw paths hold webhook tokens, queries hold numbers."""
+    route = getattr(scope.get("route"), "path", "unknown")
+    _log.info("request", method=scope["method"][:10], route=route, status=status, duration_seconds=round(seconds, 6))
+    if route.startswith("/webhooks/"):
+        webhook_requests_total.labels(route.rsplit("/", 1)[1], str(status)).inc()

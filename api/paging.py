@@ -1,0 +1,42 @@
+"""Lists: newest first, by ID, with an opaque cursor."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
+
+from api.fields import Text
+from worker.feeds import BadCursor, read_cursor, write_cursor
+
+
+class Paging(BaseModel):
+    """The query parameters of every list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=1_000, description="Most items in one answer.")] = 50
+    cursor: Annotated[Text | None, Field(max_length=500, description="`next_cursor` of the page before.")] = None
+
+
+def newest_first(
+    session: Session, query: sa.Select[*tuple[Any, ...]], key: Any, paging: Paging, id_of: Callable[[Any], UUID]
+) -> tuple[Sequence[Any], str | None]:
+    """One page of `query`, and the cursor of the next one. `key` is the ID's column. Errors: BadCursor."""
+    if paging.cursor is not None:
+        query = query.where(key < _read_id(paging.cursor))
+    rows = session.execute(query.order_by(key.desc()).limit(paging.limit + 1)).all()
+    page = rows[: paging.limit]
+    return page, write_cursor([str(id_of(page[-1]))]) if len(rows) > len(page) else None
+
+
+def _read_id(cursor: str) -> UUID:
+    match read_cursor(cursor):
+        case [str(text)]:
+            try:
+                return UUID(text)
+            except ValueError as error:
+                raise BadCursor from error
+    raise BadCursor

@@ -1,0 +1,160 @@
+"""The one error body: application/problem+json (RFC 9457), for every error a caller can meet."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from worker.db import is_away
+from worker.refusals import Fault, Refusal
+
+_log = structlog.get_logger()
+
+_RETRY_AFTER_SECONDS = 2
+_SERIALISATION, _DEADLOCK = "40001", "40P01"
+_MOST_FAULTS = 1_000
+
+
+class Unauthorized(Refusal):
+    status = 401
+    title = "Not authorised"
+
+
+class Forbidden(Refusal):
+    status = 403
+    title = "Scope missing"
+
+
+class TooLarge(Refusal):
+    status = 413
+    title = "Body too large"
+
+
+class UnsupportedBody(Refusal):
+    status = 415
+    title = "Body of another type expected"
+
+
+class Unavailable(Refusal):
+    status = 503
+    title = "Unavailable for now"
+
+
+def install(app: FastAPI) -> None:
+    """Handlers for what routes and the framework raise; all else ends in `of_bug`, called by the edge."""
+    app.add_exception_handler(Refusal, lambda _, error: _of_refusal(error))
+    app.add_exception_handler(RequestValidationError, lambda _, error: _of_parameters(error))
+    app.add_exception_handler(HTTPException, lambda _, error: _of_framework(error))
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    faults: Sequence[Fault] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if faults:
+        body["errors"] = [
+            {"field": fault.field, "message": fault.message}
+            if fault.index is None
+            else {"index": fault.index, "field": fault.field, "message": fault.message}
+            for fault in faults
+        ]
+    return Response(orjson.dumps(body), status, dict(headers or {}), media_type="application/problem+json")
+
+
+def of_bug(request: Request, error: Exception) -> Response:
+    """503 where the database is away (also when only a commit's answer was lost), else 500 without internals."""
+    if is_unavailable(error):
+        _log.warning("database_away", error=type(error).__name__)
+        return _of_refusal(
+            Unavailable(
+                "The database cannot be reached right now: repeat the request, with its Idempotency-Key if it has one",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
+            )
+        )
+    # Not the message: an error of the database quotes the row, which holds numbers and texts.
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in ours[-8:]]
+    _log.error("request_failed", error=type(error).__name__, sqlstate=_sqlstate(error), where=where)
+    return problem(500, "Internal error", "Something went wrong on our side; the log holds it under the request's ID")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """The database is away, has no connection to give, or gave up this transaction for another's sake."""
+    return is_away(error) or isinstance(error, PoolTimeout) or _sqlstate(error) in {_SERIALISATION, _DEADLOCK}
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(original, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def refusal_of(error: ValidationError) -> Refusal:
+    """What a body's model found wrong."""
+    faults = faults_of(error)
+    named = "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in faults[:3])
+    return Refusal(named + ("; and more" if len(faults) > 3 else ""), faults[:_MOST_FAULTS])
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """pydantic's errors in our words. Row indexes stand apart from the field's name."""
+    return [_fault(fault["loc"], fault) for fault in error.errors(include_url=False, include_input=False)]
+
+
+def _fault(place: tuple[int | str, ...], error: Any) -> Fault:
+    words = {
+        "extra_forbidden": "is not a field of this request: remove it, or correct its name",
+        "missing": "is missing",
+        "model_type": "must be a JSON object",
+        "bool_type": "must be true or false",
+        "string_type": "must be text (in quotes)",
+    }.get(error["type"])
+    message = words or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if error["type"] == "json_invalid" or not place:
+        return Fault("body", message)
+    if place[0] == "messages" and len(place) > 1 and isinstance(place[1], int):
+        return Fault(".".join(map(str, place[2:])) or "messages", message, place[1])
+    # Unions add the name of the member tried: callers know no such thing.
+    return Fault(
+        ".".join(str(part) for part in place if not str(part).startswith(("function-", "constrained-"))), message
+    )
+
+
+def _of_refusal(error: Refusal) -> Response:
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = 'Bearer realm="delivery"'
+    return problem(error.status, error.title, error.detail, error.faults, headers)
+
+
+def _of_parameters(error: RequestValidationError) -> Response:
+    """Path and query. An ID that cannot be one names nothing: 404."""
+    errors = error.errors()
+    if any(fault["loc"][0] == "path" for fault in errors):
+        return problem(404, "Not found", "There is nothing under this ID")
+    faults = [_fault(tuple(fault["loc"][1:]), fault) for fault in errors]
+    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    return problem(Refusal.status, Refusal.title, detail, faults)
+
+
+def _of_framework(error: HTTPException) -> Response:
+    details = {
+        404: "There is no such address: /docs lists those there are",
+        405: "This address does not answer to this method: /docs lists those it does",
+    }
+    title = HTTPStatus(error.status_code).phrase
+    return problem(error.status_code, title, details.get(error.status_code, str(error.detail)), headers=error.headers)

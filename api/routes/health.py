@@ -1,0 +1,69 @@
+"""Alive, ready, measured. Open to all: they hold no data of callers."""
+
+from typing import Literal
+
+import redis
+import structlog
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from api.problems import Unavailable
+from api.requests import Database
+from worker.db import open_session
+from worker.settings import settings
+
+router = APIRouter(tags=["Health"])
+_log = structlog.get_logger()
+
+_REDIS_SECONDS = 0.5
+
+
+class Alive(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    status: Literal["ready", "degraded"]
+    postgres: Literal["up"]
+    redis: Literal["up", "away"]
+
+
+@router.get("/healthz")
+async def healthz() -> Alive:
+    """This process answers."""
+    return Alive()
+
+
+@router.get("/readyz")
+def readyz(database: Database) -> Ready:
+    """Requests can be accepted. Without Redis messages leave later, but none is lost: degraded, not unready."""
+    try:
+        with open_session(database) as session:
+            session.execute(text("SELECT 1"))
+    except Exception as error:
+        _log.warning("database_away", error=type(error).__name__)
+        raise Unavailable("PostgreSQL cannot be reached", retry_after_seconds=2) from error
+    is_up = _is_redis_up()
+    return Ready(status="ready" if is_up else "degraded", postgres="up", redis="up" if is_up else "away")
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics() -> Response:
+    """For Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_redis_up() -> bool:
+    url = settings().redis_url
+    if url is None:
+        return False
+    try:
+        client = redis.Redis.from_url(
+            url.get_secret_value(), socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
+        )
+        with client:
+            return bool(client.ping())
+    except (redis.RedisError, ValueError):
+        return False

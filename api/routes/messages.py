@@ -1,0 +1,135 @@
+"""Messages: send one, find them, and see what happened to each."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query, Response
+from sqlmodel import Session, col, select
+
+from api.acceptance import announce
+from api.auth import Reader, Sender
+from api.fields import Text
+from api.paging import Paging, newest_first
+from api.requests import Database, Done, JsonBody, Posted, once
+from api.schemas.sends import MessageAccepted, MessageIn, MessageItem, MessageList, MessageOut
+from worker.db import open_session
+from worker.enqueue import MessageOrder, Values, enqueue_message
+from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
+from worker.recipients import BadRecipient, normalise
+from worker.refusals import NotFound, Refusal
+from worker.states import WAITING, State
+from worker.timeline import situation, timeline
+
+router = APIRouter(prefix="/v1/messages", tags=["Messages"])
+
+
+class MessageSearch(Paging):
+    batch: UUID | None = None
+    state: State | None = None
+    to: Text | None = None
+    callback_data: Text | None = None
+
+
+@router.post("", status_code=202, response_model=MessageAccepted)
+def send_message(caller: Sender, posted: Annotated[Posted[MessageIn], Depends(JsonBody(MessageIn))]) -> Response:
+    """Accept one message. 202 means it is stored, and outlives whatever is restarted or emptied now."""
+    body = posted.body
+    order = MessageOrder(
+        surface=body.surface,
+        to=body.to,
+        text=body.text,
+        values=Values(
+            callback_data=body.callback_data,
+            content_template_id=body.content_template_id,
+            principal_entity_id=body.principal_entity_id,
+        ),
+        send_at=body.send_at,
+        validity=body.validity_period,
+    )
+
+    def work(session: Session) -> Done:
+        accepted = enqueue_message(session, order)
+        return Done(MessageAccepted(id=accepted.id, state=State.QUEUED), 202, lambda: announce(accepted))
+
+    return once(posted, work)
+
+
+@router.get("")
+def list_messages(caller: Reader, database: Database, search: Annotated[MessageSearch, Query()]) -> MessageList:
+    """Messages, newest first. A search for a rare state alone looks through all messages: add `batch` or `to`."""
+    with open_session(database) as session:
+        rows, cursor = newest_first(session, _matching(search), col(Message.id), search, lambda row: row[0].id)
+        items = [MessageItem.model_validate(_fields(message, batch)) for message, batch in rows]
+        return MessageList(items=items, next_cursor=cursor)
+
+
+@router.get("/{message_id}")
+def get_message(caller: Reader, database: Database, message_id: UUID) -> MessageOut:
+    """One message with its timeline: every attempt, what Infobip answered, every report, and what happens next."""
+    with open_session(database) as session:
+        row = session.execute(_WITH_BATCH.where(col(Message.id) == message_id)).one_or_none()
+        if row is None:
+            raise NotFound("There is no message with this id")
+        message, batch = row
+        attempts = session.exec(select(Attempt).where(Attempt.message_id == message_id)).all()
+        reports = session.exec(select(DeliveryReport).where(DeliveryReport.message_id == message_id)).all()
+        submission_ids = [attempt.submission_id for attempt in attempts]
+        submissions = session.exec(select(Submission).where(col(Submission.id).in_(submission_ids))).all()
+        events = timeline(message, attempts, submissions, reports)
+        return MessageOut.model_validate({**_fields(message, batch, attempts), "timeline": events})
+
+
+_WITH_BATCH = sa.select(Message, Batch).outerjoin(Batch, col(Batch.id) == Message.batch_id)
+
+
+def _matching(search: MessageSearch) -> sa.Select[*tuple[Any, ...]]:
+    query: sa.Select[*tuple[Any, ...]] = _WITH_BATCH
+    if search.batch is not None:
+        query = query.where(col(Message.batch_id) == search.batch)
+    if search.state is not None:
+        query = query.where(col(Message.state) == search.state)
+    if search.to is not None:
+        try:
+            query = query.where(col(Message.recipient) == normalise(search.to, None))
+        except BadRecipient as error:
+            raise Refusal.of_field("to", f"{error} (a `+` in a query is written %2B)") from error
+    if search.callback_data is not None:
+        query = query.where(_carries(search.callback_data))
+    return query
+
+
+def _carries(callback_data: str) -> sa.ColumnElement[bool]:
+    """The message's own callback data, or its batch's where it has none."""
+
+    # The index holds the beginning only.
+    def equals(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        return sa.and_(sa.func.left(column, 64) == callback_data[:64], column == callback_data)
+
+    own = equals(col(Message.callback_data))  # type: ignore[arg-type]
+    batches = sa.select(col(Batch.id)).where(equals(col(Batch.callback_data)))  # type: ignore[arg-type]
+    return sa.or_(own, sa.and_(col(Message.callback_data).is_(None), col(Message.batch_id).in_(batches)))
+
+
+def _fields(message: Message, batch: Batch | None, attempts: Any = ()) -> dict[str, Any]:
+    """The message as read: what it does not hold itself stands on its batch."""
+
+    def effective(name: str) -> Any:
+        own = getattr(message, name)
+        return getattr(batch, name) if own is None and batch is not None else own
+
+    return {
+        "id": message.id,
+        "batch_id": message.batch_id,
+        "to": message.recipient,
+        "state": State(message.state),
+        "reason": situation(message, batch, attempts),
+        "attempts": message.attempt_count,
+        "next_attempt_at": message.next_attempt_at if message.state in WAITING else None,
+        "expires_at": message.expires_at,
+        "callback_data": effective("callback_data"),
+        "content_template_id": effective("content_template_id"),
+        "principal_entity_id": effective("principal_entity_id"),
+        "origin": message.origin,
+        "created_at": message.created_at,
+    }

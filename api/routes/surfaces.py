@@ -1,0 +1,150 @@
+"""Surfaces: what a journey names when it sends."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from api.auth import Admin, Reader
+from api.fields import Text
+from api.paging import Paging, newest_first
+from api.references import is_referred
+from api.requests import Database, Done, JsonBody, Posted, once
+from api.schemas.surfaces import SurfaceChanges, SurfaceIn, SurfaceList, SurfaceOut
+from worker.db import open_session
+from worker.durations import format_duration
+from worker.models import Credential, Message, Surface
+from worker.refusals import Conflict, NotFound, Refusal
+from worker.states import LIVE
+from worker.transitions import database_now
+
+router = APIRouter(prefix="/v1/surfaces", tags=["Surfaces"])
+
+_COUNTED = 1_000  # live messages, at most: beyond, the exact number helps nobody
+
+
+@router.post("", status_code=201, response_model=SurfaceOut)
+def create_surface(caller: Admin, posted: Annotated[Posted[SurfaceIn], Depends(JsonBody(SurfaceIn))]) -> Response:
+    """Create a surface: channel, message type, credential and sender under one name."""
+
+    def work(session: Session) -> Done:
+        credential = _credential(session, posted.body.credential)
+        surface = Surface(**_columns(posted.body.model_dump(exclude={"credential"})), credential_id=credential.id)
+        _check_window(surface)
+        session.add(surface)
+        _flush_name(session, surface.name)
+        session.refresh(surface)
+        return Done(_out(surface, credential.name), 201)
+
+    return once(posted, work)
+
+
+@router.get("")
+def list_surfaces(caller: Reader, database: Database, paging: Annotated[Paging, Query()]) -> SurfaceList:
+    """Surfaces, newest first."""
+    with open_session(database) as session:
+        rows, cursor = newest_first(session, _WITH_CREDENTIAL, col(Surface.id), paging, lambda row: row[0].id)
+        return SurfaceList(items=[_out(surface, name) for surface, name in rows], next_cursor=cursor)
+
+
+@router.get("/{surface}")
+def get_surface(caller: Reader, database: Database, surface: Text) -> SurfaceOut:
+    """One surface, by id or name."""
+    with open_session(database) as session:
+        return _out(*_find(session, surface))
+
+
+@router.patch("/{surface}", response_model=SurfaceOut)
+def change_surface(
+    caller: Admin, surface: Text, posted: Annotated[Posted[SurfaceChanges], Depends(JsonBody(SurfaceChanges))]
+) -> SurfaceOut:
+    """Change what is given; null clears. It applies to later sends: accepted messages keep what they were given.
+
+    Channel, message type and credential stay as they are: create another surface for those.
+    """
+    with open_session(posted.engine) as session:
+        found, credential_name = _find(session, surface, for_update=True)
+        changes = {**_columns(posted.body.model_dump(exclude_unset=True)), "updated_at": database_now(session)}
+        for name, value in changes.items():
+            setattr(found, name, value)
+        _check_window(found)
+        _flush_name(session, found.name)
+        session.refresh(found)
+        session.commit()
+        return _out(found, credential_name)
+
+
+@router.delete("/{surface}", status_code=204)
+def delete_surface(caller: Admin, database: Database, surface: Text) -> None:
+    """Delete a surface that has no message on its way. What it sent stays readable."""
+    with open_session(database) as session:
+        found, _ = _find(session, surface, for_update=True)
+        live = (col(Message.surface_id) == found.id, col(Message.state).in_(LIVE))
+        some = sa.select(col(Message.id)).where(*live).limit(_COUNTED).subquery()
+        count = session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+        if count:
+            number = f"{count:,} or more messages are" if count == _COUNTED else f"{count:,} message(s) are"
+            raise Conflict(f"{number} still on their way through this surface: wait for their end")
+        found.deleted_at = database_now(session)
+        session.commit()
+
+
+_WITH_CREDENTIAL = (
+    sa.select(Surface, col(Credential.name))
+    .join(Credential, col(Credential.id) == Surface.credential_id)
+    .where(col(Surface.deleted_at).is_(None))
+)
+
+
+def _find(session: Session, reference: str, *, for_update: bool = False) -> tuple[Surface, str]:
+    query = _WITH_CREDENTIAL.where(is_referred(Surface, reference))
+    row = session.execute(query.with_for_update(of=Surface) if for_update else query).one_or_none()
+    if row is None:
+        raise NotFound("There is no surface of this name or id")
+    return row[0], row[1]
+
+
+def _credential(session: Session, reference: str) -> Credential:
+    """Locked against deletion until the surface is committed."""
+    query = select(Credential).where(is_referred(Credential, reference), col(Credential.deleted_at).is_(None))
+    found = session.exec(query.with_for_update(key_share=True, read=True)).one_or_none()
+    if found is None:
+        raise Refusal.of_field("credential", "there is no credential of this name or id: create it first")
+    return found
+
+
+def _columns(fields: dict[str, Any]) -> dict[str, Any]:
+    if "validity_period" in fields:
+        span = fields.pop("validity_period")
+        fields["validity_seconds"] = None if span is None else int(span.total_seconds())
+    return fields
+
+
+def _check_window(surface: Surface) -> None:
+    if (surface.sending_window == "off") != (surface.window_off_reason is not None):
+        raise Refusal.of_field(
+            "window_off_reason", 'says why sending_window is "off": give both, or neither (null clears them)'
+        )
+
+
+def _flush_name(session: Session, name: str) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if "surface_name" not in str(error.orig):
+            raise
+        raise Conflict(f'A surface named "{name}" exists already: choose another name, or change that one') from error
+
+
+def _out(surface: Surface, credential_name: str) -> SurfaceOut:
+    seconds = surface.validity_seconds
+    return SurfaceOut.model_validate(
+        {
+            **surface.model_dump(),
+            "credential": credential_name,
+            "validity_period": None if seconds is None else format_duration(timedelta(seconds=seconds)),
+        }
+    )

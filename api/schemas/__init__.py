@@ -1,0 +1,1 @@
+"""What requests and answers hold, a file for each resource."""

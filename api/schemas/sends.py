@@ -1,0 +1,122 @@
+"""Sends: single messages and batches, and what is read of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, SkipValidation, StrictInt
+
+from api.fields import Body, CallbackData, DltId, FreeJson, Moment, Period, Text
+from worker.states import State
+
+SurfaceRef = Annotated[Text, Field(description="A surface, by name or id.")]
+Variables = dict[Text, Text | StrictInt]
+
+
+class _Shared(Body):
+    callback_data: Annotated[CallbackData | None, Field(description="Returned unchanged, never parsed.")] = None
+    content_template_id: Annotated[DltId | None, Field(description="India DLT, for this send.")] = None
+    principal_entity_id: Annotated[DltId | None, Field(description="India DLT, for this send.")] = None
+
+
+class _Scheduled(_Shared):
+    send_at: Annotated[Moment | None, Field(description="At most 180 days ahead; the past means now.")] = None
+    validity_period: Annotated[Period | None, Field(description="ISO 8601, PT10S to PT48H, from send_at on.")] = None
+
+
+class MessageIn(_Scheduled):
+    surface: SurfaceRef
+    to: Annotated[Text, Field(examples=["+919876543210"])]
+    text: Text
+
+
+class BatchRow(_Shared):
+    to: Annotated[Text, Field(examples=["+919876543210"])]
+    text: Annotated[Text | None, Field(description="Instead of the batch's.")] = None
+    variables: Annotated[Variables | None, Field(description="Fill `{{name}}` in the text.")] = None
+
+
+class BatchIn(_Scheduled):
+    surface: SurfaceRef
+    text: Annotated[Text | None, Field(description="May hold `{{name}}`, filled from each row's variables.")] = None
+    journey: Annotated[FreeJson, Field(description="Free JSON, returned unchanged.")] = None
+    on_invalid: Annotated[
+        Literal["reject", "skip"], Field(description="What one bad row means: nothing is stored, or it is left out.")
+    ] = "reject"
+    # Checked row by row afterwards, so that one bad row can be left out.
+    messages: Annotated[list[SkipValidation[BatchRow]], Field(description="1 to 10,000 rows.")]
+
+
+class MessageAccepted(BaseModel):
+    id: UUID
+    state: State
+
+
+class RejectedRow(BaseModel):
+    index: int
+    to: str | None
+    field: str
+    reason: str
+
+
+class BatchAccepted(BaseModel):
+    id: UUID
+    state: Literal["scheduled", "running"]
+    total: Annotated[int, Field(description="accepted + suppressed")]
+    accepted: int
+    suppressed: int
+    rejected: Annotated[Sequence[RejectedRow], Field(description="Rows left out, neither stored nor counted.")]
+
+
+class ReasonCount(BaseModel):
+    reason: str
+    count: int
+
+
+class BatchOut(BaseModel):
+    id: UUID
+    surface: str
+    state: Literal["scheduled", "running", "paused", "cancelled", "done"]
+    total: int
+    counts: dict[str, int]
+    reasons: list[ReasonCount]
+    callback_data: str | None
+    journey: Any
+    replay_of: UUID | None
+    replays: list[UUID]
+    created_at: datetime
+    send_at: datetime | None
+    expires_at: datetime
+
+
+class BatchList(BaseModel):
+    items: list[BatchOut]
+    next_cursor: str | None
+
+
+class MessageItem(BaseModel):
+    id: UUID
+    batch_id: UUID | None
+    to: str
+    state: State
+    reason: Annotated[str | None, Field(description="Where it stands and what happens next, in a sentence.")]
+    attempts: int
+    next_attempt_at: datetime | None
+    expires_at: datetime
+    callback_data: str | None
+    content_template_id: str | None
+    principal_entity_id: str | None
+    origin: str
+    created_at: datetime
+
+
+class MessageOut(MessageItem):
+    timeline: Annotated[
+        list[dict[str, Any]], Field(description="What happened, oldest first; each has `at` and `kind`.")
+    ]
+
+
+class MessageList(BaseModel):
+    items: list[MessageItem]
+    next_cursor: str | None

@@ -1,0 +1,266 @@
+"""One error body, whatever goes wrong."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from api.app import create_app
+from tests.api.conftest import BOOTSTRAP, SECRET_KEY
+from worker.settings import settings
+
+SEND = {"surface": "otp", "to": "+919876543210", "text": "hi"}
+
+
+def check(answer: httpx.Response, status: int) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert set(body) <= {"type", "title", "status", "detail", "errors"}
+    assert body["title"]
+    assert body["detail"]
+    for error in body.get("errors", []):
+        assert set(error) <= {"index", "field", "message"}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/v1/batches/", 404),
+        ("GET", "/v1/batches/not-an-id", 404),
+        ("GET", "/v1/batches/01a20415-6a96-7532-87e0-8f945c115ef7", 404),
+        ("GET", "/v1/messages/01a20415-6a96-7532-87e0-8f945c115ef7", 404),
+        ("GET", "/v1/credentials/nobody", 404),
+        ("GET", "/v1/surfaces/nobody", 404),
+        ("GET", "/v1/surfaces/%00", 404),
+        ("POST", "/v1/credentials/main/verify", 404),
+        ("PUT", "/v1/batches", 405),
+        ("DELETE", "/v1/messages", 405),
+        ("GET", "/v1/batches?limit=0", 422),
+        ("GET", "/v1/batches?limit=1001", 422),
+        ("GET", "/v1/batches?limit=ten", 422),
+        ("GET", "/v1/batches?cursor=nonsense", 422),
+        ("GET", "/v1/batches?cursor=WzFd", 422),
+        ("GET", "/v1/batches?cursor=%00", 422),
+        ("GET", "/v1/batches?colour=red", 422),
+        ("GET", "/v1/messages?state=lost", 422),
+        ("GET", "/v1/messages?batch=7", 422),
+        ("GET", "/v1/messages?to=abc", 422),
+        ("GET", "/v1/messages?callback_data=%00", 422),
+        ("GET", "/v1/reports?after=nonsense", 422),
+    ],
+)
+def test_error_without_body_is_a_problem(api: httpx.Client, method: str, path: str, status: int) -> None:
+    check(api.request(method, path), status)
+
+
+def test_wrong_method_names_the_right_ones(api: httpx.Client) -> None:
+    assert "GET" in api.put("/v1/messages/01a20415-6a96-7532-87e0-8f945c115ef7").headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "line 1 column 0"),
+        (b'{"surface": ', "line 1 column"),
+        (b'{"surface": "a",\n "to": oops}', "line 2 column"),
+        (b"\xff\xfe", "line 1 column"),
+        (b'{"text": "\\ud800"}', "line 1 column"),
+        (b"[" * 100_000, "recursion"),
+        (b"[]", "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+    ],
+)
+def test_body_that_is_not_a_json_object_is_422_and_says_where(api: httpx.Client, body: bytes, words: str) -> None:
+    answer = api.post("/v1/messages", content=body, headers={"Content-Type": "application/json"})
+    assert words in check(answer, 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"colour": "red"}, "colour", "not a field"),
+        ({"mms": {}}, "mms", "not a field"),
+        ({"to": None}, "to", "text"),
+        ({"to": 919876543210}, "to", "text"),
+        ({"text": "a\0b"}, "text", "NUL"),
+        ({"text": ""}, "text", "empty"),
+        ({"text": " \n"}, "text", "empty"),
+        ({"text": "x" * 4001}, "text", "4,001 bytes"),
+        ({"text": "é" * 2001}, "text", "4,002 bytes"),
+        ({"text": "Hi {{name}}"}, "text", "placeholders"),
+        ({"to": "call me"}, "to", "letters"),
+        ({"callback_data": "x" * 4001}, "callback_data", "4000"),
+        ({"callback_data": 7}, "callback_data", "text"),
+        ({"principal_entity_id": "12ab"}, "principal_entity_id", "digits"),
+        ({"content_template_id": "123"}, "content_template_id", "has 3"),
+        ({"validity_period": "PT9S"}, "validity_period", "PT10S"),
+        ({"validity_period": "PT49H"}, "validity_period", "PT48H"),
+        ({"validity_period": "PT10.5S"}, "validity_period", "whole seconds"),
+        ({"validity_period": "an hour"}, "validity_period", "ISO 8601"),
+        ({"validity_period": 3600}, "validity_period", "ISO 8601"),
+        ({"send_at": "2027-01-31T09:00:00"}, "send_at", "offset"),
+        ({"send_at": "2027-02-31T09:00:00Z"}, "send_at", "not a time"),
+        ({"send_at": "9999-12-31T23:59:59Z"}, "send_at", "180 days"),
+        ({"send_at": 1700000000}, "send_at", "ISO 8601"),
+        ({"surface": "nobody"}, "surface", "no surface"),
+        ({"surface": "01a20415-6a96-7532-87e0-8f945c115ef7"}, "surface", "no surface"),
+    ],
+)
+def test_field_at_fault_is_named_with_what_to_change(
+    api: httpx.Client, make_surface, change: dict, field: str, words: str
+) -> None:
+    make_surface()
+    errors = check(api.post("/v1/messages", json={**SEND, **change}), 422)["errors"]
+    assert [error["field"] for error in errors] == [field]
+    assert words in errors[0]["message"]
+    assert "index" not in errors[0]
+
+
+def test_missing_fields_are_all_named(api: httpx.Client) -> None:
+    errors = check(api.post("/v1/messages", json={}), 422)["errors"]
+    assert [(error["field"], error["message"]) for error in errors] == [
+        (name, "is missing") for name in ("surface", "to", "text")
+    ]
+
+
+@pytest.mark.parametrize("media_type", ["application/x-ndjson", "text/plain", "multipart/form-data"])
+def test_body_of_another_type_is_415(api: httpx.Client, media_type: str) -> None:
+    answer = api.post("/v1/batches", content=b"{}\n", headers={"Content-Type": media_type})
+    assert "application/json" in check(answer, 415)["detail"]
+
+
+def chunks(count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield b" " * 65536
+
+
+def test_body_over_the_limit_is_413_by_its_announced_length(api: httpx.Client) -> None:
+    answer = api.post(
+        "/v1/messages", content=b" " * (2 * 1024 * 1024 + 1), headers={"Content-Type": "application/json"}
+    )
+    assert "2 MiB" in check(answer, 413)["detail"]
+
+
+def test_body_over_the_limit_is_413_when_it_comes_in_chunks(api: httpx.Client) -> None:
+    answer = api.post("/v1/messages", content=chunks(33), headers={"Content-Type": "application/json"})
+    check(answer, 413)
+
+
+def test_batch_may_be_larger_than_other_bodies(api: httpx.Client) -> None:
+    answer = api.post("/v1/batches", content=chunks(40), headers={"Content-Type": "application/json"})
+    check(answer, 422)
+
+
+def test_bug_is_500_without_internals_and_its_log_line_without_values(
+    api: httpx.Client, make_surface, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_surface()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret 919876543210")
+
+    monkeypatch.setattr("api.routes.messages.enqueue_message", broken)
+    body = check(api.post("/v1/messages", json=SEND), 500)
+    assert "secret" not in str(body)
+    assert "RuntimeError" not in str(body)
+    logged = "".join(capsys.readouterr())
+    assert "RuntimeError" in logged
+    assert "919876543210" not in logged
+
+
+def test_access_line_names_the_route_template_only(
+    api: httpx.Client, make_credential, capsys: pytest.CaptureFixture[str]
+) -> None:
+    credential = make_credential()
+    capsys.readouterr()
+    path = httpx.URL(credential["webhook_urls"]["reports"]).path
+    answer = api.post(path, json={"results": []})
+    api.get("/v1/messages", params={"to": "919876543210"})
+    logged = "".join(capsys.readouterr())
+    assert "/webhooks/infobip/{credential_id}/{token}/reports" in logged
+    assert answer.headers["x-request-id"] in logged
+    assert path.split("/")[4] not in logged
+    assert "919876543210" not in logged
+
+
+def block_then_terminate(engine: Engine, lock: str) -> None:
+    """Hold `lock` until a backend waits for it, and end that one."""
+    with engine.connect() as holder:
+        holder.execute(text(lock))
+        until = time.monotonic() + 10
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watcher:
+            ended = False
+            while not ended and time.monotonic() < until:
+                ended = bool(
+                    watcher.execute(
+                        text(
+                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                        )
+                    ).all()
+                )
+                time.sleep(0.01)
+        holder.rollback()
+    assert ended
+
+
+@pytest.mark.parametrize("lock", ["SELECT 1 FROM surface FOR UPDATE", "LOCK TABLE message IN ACCESS EXCLUSIVE MODE"])
+def test_database_lost_in_the_middle_is_503_with_retry_after(
+    api: httpx.Client, engine: Engine, make_surface, lock: str
+) -> None:
+    make_surface()
+    killer = threading.Thread(target=block_then_terminate, args=(engine, lock))
+    killer.start()
+    time.sleep(0.2)
+    answer = api.post("/v1/batches", json={"surface": "otp", "text": "hi", "messages": [{"to": "+919876543210"}]})
+    killer.join()
+    check(answer, 503)
+    assert answer.headers["retry-after"] == "2"
+    assert api.get("/v1/batches").json()["items"] == []
+
+
+def test_database_out_of_reach_is_503_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELIVERY_DATABASE_URL", "postgresql://postgres@127.0.0.1:1/nothing")
+    monkeypatch.setenv("DELIVERY_SECRET_KEYS", SECRET_KEY)
+    monkeypatch.setenv("DELIVERY_BOOTSTRAP_TOKEN", BOOTSTRAP)
+    settings.cache_clear()
+    app = create_app()
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        headers = {"Authorization": f"Bearer {BOOTSTRAP}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+            return [
+                await client.get("/v1/batches"),
+                await client.post("/v1/messages", json=SEND),
+                await client.get("/readyz"),
+                await client.get("/v1/batches", headers={"Authorization": "Bearer other"}),
+                await client.post(f"/webhooks/infobip/{'0' * 32}/token/reports", json={"results": []}),
+            ]
+
+    for answer in asyncio.run(ask()):
+        check(answer, 503)
+        assert answer.headers["retry-after"] == "2"
+    monkeypatch.undo()
+    settings.cache_clear()
+    app.state.engine.dispose()
+
+
+@pytest.mark.parametrize("keys", ["", "not-a-key"])
+def test_start_without_usable_secret_keys_stops_with_the_variable_named(
+    monkeypatch: pytest.MonkeyPatch, keys: str
+) -> None:
+    monkeypatch.setenv("DELIVERY_SECRET_KEYS", keys)
+    settings.cache_clear()
+    with pytest.raises(SystemExit, match="DELIVERY_SECRET_KEYS"):
+        create_app()
+    monkeypatch.undo()
+    settings.cache_clear()
