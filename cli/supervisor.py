@@ -114,6 +114,12 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type] # as signal.signal gave it
 
+    def check(self) -> None:
+        """Raises StopRequested again where a stop was asked for: Python drops what a signal raises inside a destructor
+        or a fork."""
+        if self.is_stopping:
+            raise StopRequested
+
     def _received(self, number: int, _: object) -> None:
         if self.is_stopping:
             if number != signal.SIGTERM:

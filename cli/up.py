@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Stack:
         self.logs_dir = self.data_dir / "logs"
         self.postgres: EmbeddedPostgres | None = None
         self.redis: EmbeddedRedis | None = None
+        self.stop_signals: StopSignals | None = None
         self._programs = programs
         self._environment = {**os.environ, **options.environment}
         self._mark = f"{_MARK}={self.data_dir.resolve()}"
@@ -125,7 +127,10 @@ class Stack:
             time.sleep(_WATCH_SECONDS)
 
     def watch(self) -> None:
-        """One look: starts again what died, shows new warnings. Errors: CommandError when a child cannot live."""
+        """One look: starts again what died, shows new warnings. Errors: CommandError when a child cannot live,
+        StopRequested where a stop was asked for and what the signal raised was lost."""
+        if self.stop_signals is not None:
+            self.stop_signals.check()
         self._supervisor.watch()
 
     def hurry(self) -> None:
@@ -146,6 +151,7 @@ class Stack:
         adopt_orphans()
         self._supervisor.reaps_orphans = True
         with StopSignals(self.hurry) as signals:
+            self.stop_signals = signals
             try:
                 self.start()
                 self.wait_ready()
@@ -234,9 +240,17 @@ class Stack:
         env.write_environment(
             self.data_dir, {name: value for name, value in given.items() if name.startswith("DELIVERY_")}
         )
+        given["TMPDIR"] = str(self._fresh_temporary_folder())
         name, _, value = self._mark.partition("=")
         given[name] = value
         given["PYTHONUNBUFFERED"] = "1"  # a log line is in the file before a crash can lose it
+
+    def _fresh_temporary_folder(self) -> Path:
+        """Where the processes keep what does not outlive them; those that were killed could not clean up."""
+        folder = self.data_dir / "tmp"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
 
     def _migrate(self) -> None:
         migrate = Child("migrate", [*delivery_command(), "migrate"], self._fresh_log("migrate"), self._environment)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, TextClause, text
 
 from worker.answers import doubt
 from worker.db import open_session
+from worker.looks import LOGS_REACH_BACK
 from worker.reasons import NO_REPORT, VALIDITY_OVER
 from worker.retry import LEAST_REMAINING
 from worker.settings import Settings
@@ -36,9 +37,12 @@ _OVER = text("""
     SELECT id FROM message WHERE state IN ('queued', 'retrying') AND expires_at < statement_timestamp() + :least
     ORDER BY expires_at LIMIT :group
 """)
+# A look that is still due keeps hope alive, until the logs have forgotten.
 _SILENT = text("""
-    SELECT id FROM message WHERE state = 'sent' AND expires_at < statement_timestamp() - :grace
-    ORDER BY expires_at LIMIT :group
+    SELECT m.id FROM message m JOIN attempt a ON a.message_id = m.id AND a.number = m.attempt_count
+    WHERE m.state = 'sent' AND m.expires_at < statement_timestamp() - :grace
+      AND (a.look_at IS NULL OR a.answered_at < statement_timestamp() - :reach)
+    ORDER BY m.expires_at LIMIT :group
 """)
 
 
@@ -71,14 +75,14 @@ def expire(engine: Engine) -> int:
 
 
 def give_up(engine: Engine, settings: Settings) -> int:
-    """Sent messages whose report did not come although validity and grace are over: unconfirmed."""
+    """Sent messages whose report did not come although validity and grace are over and the logs were asked."""
 
     def end(transitions: Transitions, message: LockedMessage) -> None:
         if message.state is State.SENT:
             transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED, NO_REPORT)
             transitions.move(message, State.UNCONFIRMED, NO_REPORT)
 
-    return _sweep(engine, _SILENT, {"grace": settings.report_grace}, end)
+    return _sweep(engine, _SILENT, {"grace": settings.report_grace, "reach": LOGS_REACH_BACK}, end)
 
 
 def _sweep(

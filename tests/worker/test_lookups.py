@@ -208,6 +208,25 @@ def test_silence_is_asked_about_at_each_time_and_then_unconfirmed(
     assert session.exec(select(DeliveryReport)).all() == []
 
 
+def test_nobody_gives_up_on_a_report_before_the_logs_were_asked(
+    session: Session, engine: Engine, lane: MadeLane, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
+) -> None:
+    (message_id,) = make_batch(session, lane, ["919900009004"])
+    submission = claimed(session, lane)
+    request = sms_request(submission.id, submission.messages, 0.0, "http://127.0.0.1:9/reports")
+    answer = infobip.submit(submission.route.account, submission.route.channel, request, 5.0)
+    answers.record_answer(session, submission, answer, fresh_settings)
+    session.execute(text("UPDATE message SET expires_at = now() - interval '2 hours'"))
+    session.execute(text("UPDATE credential SET base_url = 'http://127.0.0.1:9'"))
+    due_now(session)
+    lookups.look()  # out of reach
+    assert recovery.give_up(engine, fresh_settings) == 0
+    session.execute(text("UPDATE credential SET base_url = :url"), {"url": submission.route.account.base_url})
+    due_now(session)
+    lookups.look()
+    assert state(session, message_id) == "delivered"
+
+
 def test_waiting_messages_expire_for_the_reason_of_their_last_failure(
     session: Session, engine: Engine, lane: MadeLane
 ) -> None:

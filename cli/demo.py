@@ -1,0 +1,311 @@
+"""`delivery demo`: a stack of its own, a batch with every kind of outcome, and expected against actual."""
+
+import contextlib
+import io
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from cli import demo_view as view
+from cli.demo_calls import Calls, read_acceptances, read_found, send_plan
+from cli.demo_plan import FATES, FoundMessage, Plan, Verdict, judge, make_plan
+from cli.demo_progress import Progress
+from cli.errors import CommandError
+from cli.ports import Port, check_free
+from cli.supervisor import StopRequested, StopSignals
+from cli.up import Stack, StackOptions
+from worker.states import State
+
+VALIDITY_SECONDS, GRACE_SECONDS = 25, 5
+ENVIRONMENT = {
+    "DELIVERY_RETRY_SCHEDULE": "PT1S,PT2S,PT3S",
+    "DELIVERY_MISSING_REPORT_AFTER": "PT5S,PT15S",
+    "DELIVERY_REPORT_GRACE": f"PT{GRACE_SECONDS}S",
+    # What a killed worker had in hand is missed, asked about and sent again while the batch is still valid.
+    "DELIVERY_LEASE_SECONDS": "4",
+    "DELIVERY_REQUEST_TIMEOUT_SECONDS": "1.9",
+    "DELIVERY_DOUBT_LOOKS": "PT1S",
+}
+_KEPT_SETTINGS = ("DELIVERY_LOG_LEVEL", "DELIVERY_LOG_FORMAT")
+_SETTLE_SECONDS = 30.0  # past validity and grace; then what is not final counts as a difference
+_WATCH_SECONDS = 0.05
+_LOOK_SECONDS = 0.2
+_RETRY_LOOK_SECONDS = 1.0
+_LINE_SECONDS = 1.0
+_FRAMES_A_SECOND = 8
+_RETRIES_READ = 200
+_TIMELINES_READ = 8
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """A port that is None: a free one. Without `data_dir`: a temporary folder, removed afterwards if all went well."""
+
+    messages: int = 5_000
+    port: int | None = None
+    sandbox_port: int | None = None
+    metrics_port: int | None = None
+    data_dir: Path | None = None
+    workers: int = 2
+
+
+def run_demo(options: DemoOptions) -> int:
+    """The exit code: 0 only if every message ended as expected. Errors: CommandError."""
+    _forget_settings()
+    console = _console()
+    verdict: Verdict | None = None
+    with _data_folder(options.data_dir) as folder, _captured_stderr(console) as notes:
+        demo = Demo(options, folder.path, console, notes)
+        with StopSignals(demo.stack.hurry) as signals:
+            demo.stack.stop_signals = signals
+            try:
+                verdict = demo.run()
+                folder.is_kept = not verdict.is_good
+            except StopRequested:
+                folder.is_kept = False
+            except CommandError:
+                folder.is_kept = demo.tell_trouble()
+                raise
+            finally:
+                signals.is_stopping = True
+                demo.stop()
+    console.print(view.last_line(verdict))
+    return verdict.exit_code if verdict else 1
+
+
+class Demo:
+    """One run on one stack. `stop` has to be called in any case."""
+
+    def __init__(self, options: DemoOptions, data_dir: Path, console: Console, notes: "Notes") -> None:
+        self.console = console
+        # Names and keys of this run, so that a data folder can be used again.
+        self._run = f"{datetime.now(UTC):%d%H%M%S}-{secrets.token_hex(2)}"
+        self.plan = make_plan(options.messages, self._run)
+        token = secrets.token_urlsafe(24)
+        self.stack = Stack(_stack_options(options, data_dir, token))
+        self._calls = Calls(self.stack.api_url, self.stack.sandbox_url, token, self.stack.watch)
+        self._progress = Progress(
+            self.plan.total, VALIDITY_SECONDS, GRACE_SECONDS, "Starting PostgreSQL, Redis, API, workers and sandbox"
+        )
+        self._notes = notes
+
+    def run(self) -> Verdict:
+        with _screen(self.console, self._progress, self.plan, self._notes) as show:
+            show()
+            self.stack.start()
+            self.stack.wait_ready()
+            self._progress.doing = f"Sending a batch of {self.plan.total:,} messages"
+            show()
+            batch_id = send_plan(self._calls, self.plan, self._run, f"PT{VALIDITY_SECONDS}S")["id"]
+            self._follow(batch_id, show)
+            end = self._progress.snapshot()
+            self._progress.doing = "Reading every message and report back"
+            found = read_found(self._calls, batch_id)
+            acceptances = read_acceptances(self._calls)
+            duplicates = self._calls.read_sandbox("/sandbox/summary")["duplicates_refused"]
+        verdict = judge(self.plan, found, acceptances, duplicates)
+        self._tell(end, verdict, found)
+        return verdict
+
+    def stop(self) -> None:
+        """Within 10 s."""
+        self._calls.close()
+        with _status(self.console, "stopping everything"):
+            self.stack.stop()
+
+    def tell_trouble(self) -> bool:
+        """What went on before an error, if anything did that left logs."""
+        has_logs = any(self.stack.logs_dir.glob("*.log"))
+        if has_logs:
+            self.console.print(view.trouble_view(self._notes.worth_telling, str(self.stack.logs_dir)))
+        return has_logs
+
+    def _follow(self, batch_id: str, show: Callable[[], None]) -> None:
+        """Looks on until every message is final, or should long have been."""
+        look_at = retry_look_at = 0.0
+        deadline = time.monotonic() + VALIDITY_SECONDS + GRACE_SECONDS + _SETTLE_SECONDS
+        while not self._progress.is_done and time.monotonic() < deadline:
+            self.stack.watch()
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _LOOK_SECONDS
+                self._look(batch_id)
+            if time.monotonic() >= retry_look_at:
+                retry_look_at = time.monotonic() + _RETRY_LOOK_SECONDS
+                self._look_at_retries(batch_id)
+            show()
+            time.sleep(_WATCH_SECONDS)
+
+    def _look(self, batch_id: str) -> None:
+        if summary := self._calls.glance_at_sandbox("/sandbox/summary"):
+            self._progress.saw_sandbox(summary)
+        if batch := self._calls.glance(f"/v1/batches/{batch_id}"):
+            self._progress.saw_batch(batch)
+
+    def _look_at_retries(self, batch_id: str) -> None:
+        page = self._calls.glance("/v1/messages", batch=batch_id, state=State.RETRYING, limit=_RETRIES_READ)
+        if page is not None:
+            self._progress.retries_at = [datetime.fromisoformat(item["next_attempt_at"]) for item in page["items"]]
+
+    def _tell(self, end: view.Snapshot, verdict: Verdict, found: Sequence[FoundMessage]) -> None:
+        tell = self.console.print
+        tell(view.summary_title(end))
+        if message := self._retried_message(found):
+            tell(view.timeline_view(message))
+        tell(view.summary_view(verdict, self.console.width))
+        tell(view.checks_view(verdict, self._notes.worth_telling))
+        if not verdict.is_good:
+            tell(view.faults_view(verdict, str(self.stack.logs_dir)))
+
+    def _retried_message(self, found: Sequence[FoundMessage]) -> dict[str, Any] | None:
+        """One that was absent at first, the plainest of a few: neighbours of a refused message have more to tell."""
+        suffix = FATES[0].suffix
+        some = islice((message.id for message in found if message.to.endswith(suffix)), _TIMELINES_READ)
+        messages = [self._calls.read(f"/v1/messages/{message_id}") for message_id in some]
+        return min(messages, key=lambda message: len(message["timeline"]), default=None)
+
+
+class Notes(io.StringIO):
+    """What the supervisor says while the screen belongs to the live view."""
+
+    @property
+    def lines(self) -> list[str]:
+        return self.getvalue().splitlines()
+
+    @property
+    def worth_telling(self) -> list[str]:
+        """Deaths and warnings, not where the logs are."""
+        return [line for line in self.lines if view.is_news(line)]
+
+
+@dataclass
+class _Folder:
+    path: Path
+    is_kept: bool = True
+
+
+@contextlib.contextmanager
+def _data_folder(given: Path | None) -> Iterator[_Folder]:
+    """The given folder, or a temporary one, which is kept after a failure: the logs are in it."""
+    if given is not None:
+        yield _Folder(given)
+        return
+    folder = _Folder(Path(tempfile.mkdtemp(prefix="delivery-demo-")).resolve())
+    if os.geteuid() == 0:
+        folder.path.chmod(0o711)  # the servers' account has to pass through
+    try:
+        yield folder
+    finally:
+        if not folder.is_kept:
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _forget_settings() -> None:
+    """What the shell is set up for (a real database, other schedules) is not for the demo."""
+    for name in [name for name in os.environ if name.startswith("DELIVERY_") and name not in _KEPT_SETTINGS]:
+        del os.environ[name]
+
+
+def _stack_options(options: DemoOptions, data_dir: Path, token: str) -> StackOptions:
+    taken = {options.port, options.sandbox_port, options.metrics_port}
+
+    def free(usual: int, count: int, option: str) -> int:
+        """The first of so many free ports in a row, from the usual one on."""
+        for number in range(usual, 65_536 - count, count):
+            wanted = range(number, number + count)
+            if taken.isdisjoint(wanted) and _are_free(wanted):
+                taken.update(wanted)
+                return number
+        raise CommandError(f"no port is free from {usual} on; choose one with {option}")
+
+    return StackOptions(
+        data_dir=data_dir,
+        port=options.port or free(8000, 1, "--port"),
+        sandbox_port=options.sandbox_port or free(8001, 1, "--sandbox-port"),
+        metrics_port=free(9100, 3, "--metrics-port") if options.metrics_port is None else options.metrics_port,
+        workers=options.workers,
+        environment={**ENVIRONMENT, "DELIVERY_BOOTSTRAP_TOKEN": token},
+    )
+
+
+def _are_free(numbers: Iterable[int]) -> bool:
+    try:
+        check_free([Port(number, "demo", "") for number in numbers])
+    except CommandError:
+        return False
+    return True
+
+
+def _console() -> Console:
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # an ASCII terminal shows ?
+    return Console(highlight=False, markup=False, emoji=False, force_terminal=None if sys.stdout.isatty() else False)
+
+
+def _is_live(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+@contextlib.contextmanager
+def _captured_stderr(console: Console) -> Iterator[Notes]:
+    """On a live screen the supervisor's lines become notes; elsewhere they go where they always go."""
+    notes = Notes()
+    if not _is_live(console):
+        yield notes
+        return
+    with contextlib.redirect_stderr(notes):
+        yield notes
+
+
+@contextlib.contextmanager
+def _screen(console: Console, progress: Progress, plan: Plan, notes: Notes) -> Iterator[Callable[[], None]]:
+    """Gives what is to be called often. The live view draws itself from a thread of its own, and goes away at the end;
+    without a terminal a line is printed each second."""
+    if _is_live(console):
+
+        def draw() -> RenderableType:
+            progress.notes = notes.lines
+            return view.live_view(progress.snapshot(), plan)
+
+        live = Live(
+            get_renderable=draw,
+            console=console,
+            refresh_per_second=_FRAMES_A_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        with live:
+            yield lambda: None
+        return
+    print_at = 0.0
+
+    def line() -> None:
+        nonlocal print_at
+        if time.monotonic() >= print_at:
+            print_at = time.monotonic() + _LINE_SECONDS
+            console.print(view.progress_line(progress.snapshot()), soft_wrap=True)
+
+    yield line
+    print_at = 0.0
+    line()
+
+
+@contextlib.contextmanager
+def _status(console: Console, words: str) -> Iterator[None]:
+    if _is_live(console):
+        with console.status(f" {words}"):
+            yield
+    else:
+        yield

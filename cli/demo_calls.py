@@ -1,0 +1,172 @@
+"""The demo's calls over HTTP: a journey engineer's to the API, and a look at what the sandbox took.
+
+A process of the stack may be killed at any moment and is back in seconds, so a call that fails for that is made again;
+what creates something carries an idempotency key, so that it is created once.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from cli.demo_plan import (
+    CONTENT_TEMPLATE_ID,
+    PRINCIPAL_ENTITY_ID,
+    Acceptance,
+    FoundMessage,
+    FoundReport,
+    Plan,
+)
+from cli.errors import CommandError
+
+PATIENCE_SECONDS = 20.0
+_TIMEOUT_SECONDS = 10.0
+_GLANCE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.2
+_PAGE = 1_000
+_SANDBOX_PAGE = 10_000
+TEXT = "Dear customer, parcel {{parcel}} arrives today between 10 and 12. Delivery Demo"
+
+
+class Calls:
+    """`meanwhile` is called between tries: whoever owns the stack keeps watch there."""
+
+    def __init__(self, api_url: str, sandbox_url: str, token: str, meanwhile: Callable[[], None]) -> None:
+        self.sandbox_url = sandbox_url
+        self._meanwhile = meanwhile
+        headers = {"Authorization": f"Bearer {token}"}
+        # Everything is on this machine: a proxy of the environment has no business here.
+        self._api = httpx.Client(base_url=api_url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._sandbox = httpx.Client(base_url=sandbox_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+
+    def close(self) -> None:
+        self._api.close()
+        self._sandbox.close()
+
+    def create(self, path: str, body: Mapping[str, Any], key: str) -> Any:
+        return self._ask(self._api, "POST", path, json=body, headers={"Idempotency-Key": key})
+
+    def read(self, path: str, **query: Any) -> Any:
+        return self._ask(self._api, "GET", path, params=query)
+
+    def read_sandbox(self, path: str, **query: Any) -> Any:
+        return self._ask(self._sandbox, "GET", path, params=query)
+
+    def glance(self, path: str, **query: Any) -> Any | None:
+        """One quick try; None where nobody answers now."""
+        return self._once(self._api, "GET", path, params=query, timeout=_GLANCE_SECONDS)
+
+    def glance_at_sandbox(self, path: str) -> Any | None:
+        return self._once(self._sandbox, "GET", path, timeout=_GLANCE_SECONDS)
+
+    def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.read(path, limit=_PAGE, **query, **cursor)
+            yield from page["items"]
+            if page["next_cursor"] is None:
+                return
+            cursor = {"cursor": page["next_cursor"]}
+
+    def _ask(self, client: httpx.Client, method: str, path: str, **request: Any) -> Any:
+        """Errors: CommandError when it is refused, or fails for longer than our patience."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (answer := self._once(client, method, path, **request)) is None:
+            if time.monotonic() > deadline:
+                raise CommandError(f"{method} {client.base_url.join(path)} failed for {PATIENCE_SECONDS:g} s")
+            self._meanwhile()
+            time.sleep(_PAUSE_SECONDS)
+        return answer
+
+    def _once(self, client: httpx.Client, method: str, path: str, **request: Any) -> Any | None:
+        try:
+            answer = client.request(method, path, **request)
+        except httpx.TransportError:
+            return None
+        # With Retry-After, a conflict says that our first try of this key still runs.
+        if answer.is_server_error or "Retry-After" in answer.headers:
+            return None
+        if answer.is_error:
+            raise CommandError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
+        return answer.json()
+
+
+def send_plan(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, Any]:
+    """Credential, surface and batch, as an administrator and a journey engineer would create them. Gives the batch."""
+    credential = {
+        "name": f"demo {run}",
+        "base_url": calls.sandbox_url,
+        "api_key": f"demo-{run}",
+        "principal_entity_id": PRINCIPAL_ENTITY_ID,
+    }
+    surface = {
+        "name": f"demo-{run}",
+        "channel": "sms",
+        "message_type": "marketing",
+        "credential": credential["name"],
+        "sender": "DLVDMO",
+        "sending_window": "off",
+        "window_off_reason": "A demo on a sandbox: no handset rings at night",
+    }
+    batch = {
+        "surface": surface["name"],
+        "text": TEXT,
+        "content_template_id": CONTENT_TEMPLATE_ID,
+        "validity_period": validity,
+        "journey": {"name": "demo", "run": run},
+        "messages": [
+            {"to": message.to, "callback_data": message.callback_data, "variables": {"parcel": message.parcel}}
+            for message in plan.messages
+        ],
+    }
+    calls.create("/v1/credentials", credential, f"{run}-credential")
+    calls.create("/v1/surfaces", surface, f"{run}-surface")
+    accepted: dict[str, Any] = calls.create("/v1/batches", batch, f"{run}-batch")
+    return accepted
+
+
+def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
+    """Every message of the batch with its recorded reports."""
+    reports: dict[str, list[FoundReport]] = defaultdict(list)
+    for item in calls.pages("/v1/reports", batch=batch_id):
+        report = FoundReport(item["attempt"], item["status"]["group"], item["source"], item["callback_data"])
+        reports[item["message_id"]].append(report)
+    found = [
+        FoundMessage(
+            id=item["id"],
+            to=item["to"],
+            state=item["state"],
+            attempts=item["attempts"],
+            callback_data=item["callback_data"],
+            expires_at=datetime.fromisoformat(item["expires_at"]),
+        )
+        for item in calls.pages("/v1/messages", batch=batch_id)
+    ]
+    return [replace(message, reports=reports[message.id]) for message in found]
+
+
+def read_acceptances(calls: Calls) -> list[Acceptance]:
+    """What the sandbox took, of every batch since it was started."""
+    taken: list[Acceptance] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = calls.read_sandbox("/sandbox/messages", limit=_SANDBOX_PAGE, **cursor)
+        taken += [_acceptance(item) for item in page["items"]]
+        if page["next_cursor"] is None:
+            return taken
+        cursor = {"cursor": page["next_cursor"]}
+
+
+def _acceptance(item: Mapping[str, Any]) -> Acceptance:
+    return Acceptance(
+        to=item["to"],
+        accepted_at=datetime.fromisoformat(item["accepted_at"]),
+        validity_seconds=item["validity_seconds"],
+        principal_entity_id=item["principal_entity_id"],
+        content_template_id=item["content_template_id"],
+    )
