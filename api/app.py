@@ -48,7 +48,13 @@ def create_app() -> FastAPI:
     url = settings().database_url
     if url is None:
         raise SystemExit("DELIVERY_DATABASE_URL is not set: start with `delivery up`, or name a PostgreSQL server")
-    engine = make_engine(url.get_secret_value(), pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS + 1)
+    engine = make_engine(
+        url.get_secret_value(),
+        pool_size=_CONNECTIONS,
+        max_overflow=_CONNECTIONS + 1,
+        lock_seconds=5,  # a request that waits longer would take a thread from others
+        statement_seconds=30,
+    )
     app = _Api(
         title="Infobip delivery",
         version="0.1.0",

@@ -123,6 +123,8 @@ def _fault(place: tuple[int | str, ...], error: Any) -> Fault:
         "bool_type": "must be true or false",
         "string_type": "must be text (in quotes)",
     }.get(error["type"])
+    if error["type"] == "too_long" and isinstance(error.get("ctx", {}).get("actual_length"), int):
+        words = _too_long(error)
     message = words or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if error["type"] == "json_invalid" or not place:
         return Fault("body", message)
@@ -132,6 +134,14 @@ def _fault(place: tuple[int | str, ...], error: Any) -> Fault:
     return Fault(
         ".".join(str(part) for part in place if not str(part).startswith(("function-", "constrained-"))), message
     )
+
+
+def _too_long(error: Any) -> str | None:
+    """Pydantic counts the characters of a text in "items" where the limit stands beside other checks."""
+    if not isinstance(error.get("input"), str):
+        return None
+    context = error["ctx"]
+    return f"has {context['actual_length']:,} characters: at most {context['max_length']:,} fit"
 
 
 def _of_refusal(error: Refusal) -> Response:

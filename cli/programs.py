@@ -48,7 +48,7 @@ def stack_programs(*, port: int, sandbox_port: int, metrics_port: int, workers: 
         ),
         Program("api", [*command, "api", "--port", str(port)], is_ready=_serves(port, "/readyz")),
         *(worker(queue, workers, offset) for offset, queue in enumerate(SEND_QUEUES)),
-        worker("upkeep", 1, len(SEND_QUEUES)),
+        worker("upkeep", 2, len(SEND_QUEUES)),  # one of them may wait for Infobip's logs
         Program("beat", [*command, "beat"]),
     ]
 

@@ -6,9 +6,10 @@ only messages that still are `sending` under the same attempt number are touched
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -112,13 +113,21 @@ def _record_failure(session: Session, submission: OpenSubmission, error: SendErr
     _close(session, submission, transitions, error.code, error.detail)
 
 
-def record_unsent(session: Session, submission: OpenSubmission, settings: Settings) -> list[OpenSubmission]:
-    """Too late to send within the lease or the validity: released before the request was made. Nothing follows it."""
+def record_unsent(
+    session: Session, submission: OpenSubmission, settings: Settings, *, only: Set[UUID] | None = None
+) -> list[OpenSubmission]:
+    """Too late to send within the lease or the validity: released before the request was made. Nothing follows it.
+
+    With `only`, these messages alone; the submission stays open for the others, if there are any.
+    """
     transitions, hands = _open(session, submission)
     for hand in hands:
-        if hand.message.submission_id == submission.id:
+        if hand.message.submission_id == submission.id and (only is None or hand.message.id in only):
             release(transitions, hand.message, settings.doubt_looks)
-    _close(session, submission, transitions, "unsent")
+    if only is None or len(only) == len(submission.messages):
+        _close(session, submission, transitions, "unsent")
+    else:
+        transitions.write()
     return []
 
 
@@ -146,7 +155,7 @@ def _record_refusal(
         if hand.index in named:
             transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, named[hand.index][:500])
             transitions.move(message, State.FAILED, REFUSED)
-        elif message.may_leave:
+        elif message.may_leave and message.is_lane_open:
             rest.append(message)
         else:
             release(transitions, message, settings.doubt_looks)

@@ -66,6 +66,7 @@ def _schedule() -> dict[str, dict[str, Any]]:
     return {
         **looks,
         "sweep": {"task": "worker.tasks.sweep", "schedule": TICK_SECONDS, "options": {"queue": UPKEEP}},
+        "look": {"task": "worker.tasks.look", "schedule": TICK_SECONDS, "options": {"queue": UPKEEP}},
         "purge": {"task": "worker.tasks.purge", "schedule": PURGE_SECONDS, "options": {"queue": UPKEEP}},
     }
 

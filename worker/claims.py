@@ -166,6 +166,8 @@ def reopen(
     attempts: list[tuple[UUID, int]],
     lease_seconds: float,
     now_monotonic: float,
+    *,
+    is_probe: bool = False,
 ) -> OpenSubmission:
     """A child submission for attempts (message ID, number) whose messages the caller has locked, found `sending` and
     let through the gate. The numbers stay; `ancestors` are the bulk IDs under which Infobip may know them already.
@@ -185,7 +187,7 @@ def reopen(
             "lease": lease_seconds,
         },
     ).all()
-    return OpenSubmission(submission, route, bulk_ids, [_outgoing(row) for row in rows], now_monotonic)
+    return OpenSubmission(submission, route, bulk_ids, [_outgoing(row) for row in rows], now_monotonic, is_probe)
 
 
 def _outgoing(row: Any) -> Outgoing:

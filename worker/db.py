@@ -18,13 +18,17 @@ from worker.settings import settings
 T = TypeVar("T")
 _DEADLOCK = {"40P01", "40001"}
 _DEADLOCK_TRIES = 4
+_NOT_NOW = {"57P01", "57P02", "57P03", "57014", "55P03"}
 
 
-def make_engine(url: str, *, pool_size: int = 5, max_overflow: int = 5) -> Engine:
-    """An engine whose connections speak UTC and give up on a dead server within seconds.
+def make_engine(
+    url: str, *, pool_size: int = 5, max_overflow: int = 5, lock_seconds: int = 30, statement_seconds: int = 300
+) -> Engine:
+    """An engine whose connections speak UTC, and give up on a dead server, a lock or a statement within bounds.
 
     `url` may be `postgresql://` or `postgresql+psycopg://`.
     """
+    bounds = f"-c lock_timeout={lock_seconds}s -c statement_timeout={statement_seconds}s"
     if url.startswith(("postgresql://", "postgres://")):
         url = "postgresql+psycopg://" + url.split("://", 1)[1]
     return create_engine(
@@ -37,7 +41,7 @@ def make_engine(url: str, *, pool_size: int = 5, max_overflow: int = 5) -> Engin
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={
-            "options": "-c timezone=utc",
+            "options": f"-c timezone=utc {bounds}",
             "connect_timeout": 5,
             "application_name": "delivery",
             "keepalives_idle": 10,
@@ -86,13 +90,14 @@ def transact(bind: Engine, work: Callable[[Session], T], *, patience_seconds: fl
 
 
 def is_away(error: BaseException) -> bool:
-    """The database cannot be reached or went away, as opposed to refusing what it was given."""
+    """The database cannot be reached, went away, or is too busy, as opposed to refusing what it was given."""
     if isinstance(error, InterfaceError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     state: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
     if isinstance(error, OperationalError):
-        # No SQLSTATE: the connection itself failed. 08: connection, 57P0x: shutting down, 53300: too many connections.
-        return state is None or state.startswith("08") or state in {"57P01", "57P02", "57P03", "53300"}
+        # No SQLSTATE: the connection itself failed. 08: connection, 57P0x: shutting down, 53: out of connections, disk
+        # or memory, 57014 and 55P03: a statement or a lock took longer than we wait.
+        return state is None or state.startswith(("08", "53")) or state in _NOT_NOW
     return False

@@ -144,6 +144,8 @@ def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
         fault = "holds {{placeholders}}, which only a batch fills in: write the whole text"
     if fault is not None:
         raise Refusal.of_field("text", fault)
+    if lacks_entity(values):
+        raise Refusal.of_field("content_template_id", _NO_ENTITY)
     message_id = new_id()
     session.execute(
         _INSERT,
@@ -188,7 +190,7 @@ def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
     place = _find_place(session, order.surface)
     schedule = _schedule(place, order.send_at, order.validity)
     shared = order.values.over(place.values)
-    good, rejected = _read_rows(order, place.default_country)
+    good, rejected = _read_rows(order, place.default_country, shared)
     if rejected and not (order.skips_invalid and good):
         raise _refusal_of_rows(rejected, is_all=not good)
 
@@ -282,7 +284,8 @@ class _BadRow(ValueError):
 class _RowReader:
     """Turns rows into (recipient, text where it differs from the batch's)."""
 
-    def __init__(self, batch_text: str | None, default_country: str | None) -> None:
+    def __init__(self, batch_text: str | None, default_country: str | None, shared: Values) -> None:
+        self._shared = shared
         self._default_country = default_country
         self._batch_text = batch_text
         # A template may be of any length; what is rendered from it is measured row by row.
@@ -296,6 +299,8 @@ class _RowReader:
             recipient = normalise(row.to, self._default_country)
         except BadRecipient as error:
             raise _BadRow("to", str(error)) from error
+        if lacks_entity(row.values.over(self._shared)):
+            raise _BadRow("content_template_id", _NO_ENTITY)
         if row.text is None and self._batch_text is not None and not self._is_template:
             return recipient, None
         template = row.text if row.text is not None else self._batch_text
@@ -311,9 +316,9 @@ class _RowReader:
         return recipient, text
 
 
-def _read_rows(order: BatchOrder, default_country: str | None) -> tuple[list["_Good"], list[Rejected]]:
+def _read_rows(order: BatchOrder, default_country: str | None, shared: Values) -> tuple[list["_Good"], list[Rejected]]:
     """Good rows with an ID each, and the bad ones in the order of the request."""
-    reader = _RowReader(order.text, default_country)
+    reader = _RowReader(order.text, default_country, shared)
     good: list[_Good] = []
     rejected = list(order.rejected)
     for row in order.rows:
@@ -322,6 +327,14 @@ def _read_rows(order: BatchOrder, default_country: str | None) -> tuple[list["_G
         except _BadRow as error:
             rejected.append(Rejected(index=row.index, to=row.to, field=error.field, reason=error.reason))
     return good, sorted(rejected, key=lambda row: row.index)
+
+
+_NO_ENTITY = "needs a principal_entity_id beside it: give one here, on the surface or on the credential"
+
+
+def lacks_entity(values: Values) -> bool:
+    """Infobip takes a template only inside an entity; alone it could not be attached, and DLT would refuse it."""
+    return values.content_template_id is not None and values.principal_entity_id is None
 
 
 def _text_fault(text: str) -> str | None:

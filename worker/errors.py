@@ -28,6 +28,11 @@ class SendError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    @property
+    def brief(self) -> str:
+        """What a log may hold: the part before Infobip's own words, which may quote a number or a text."""
+        return self.detail.partition(":")[0]
+
 
 class NotSent(SendError):
     """The connection never stood: DNS, TLS, refused."""

@@ -18,6 +18,9 @@ WAIT_SECONDS = 10
 _LOCK_NOT_AVAILABLE = "55P03"
 
 _WAIT = text("SELECT set_config('lock_timeout', :wait, true)")
+_WAIT_AS_BEFORE = text("""
+    SELECT set_config('lock_timeout', (SELECT reset_val FROM pg_settings WHERE name = 'lock_timeout'), true)
+""")
 _CLAIM = text("""
     INSERT INTO idempotency_key (token_id, route, key, body_hash) VALUES (:token_id, :route, :key, :body_hash)
     ON CONFLICT DO NOTHING
@@ -108,5 +111,5 @@ def _insert(session: Session, wanted: Claim) -> bool:
             f"The first request with this Idempotency-Key still runs after {WAIT_SECONDS} s: repeat this one later",
             retry_after_seconds=2,
         ) from error
-    session.execute(_WAIT, {"wait": "0"})
+    session.execute(_WAIT_AS_BEFORE)
     return bool(inserted.rowcount == 1)  # type: ignore[attr-defined]

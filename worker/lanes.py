@@ -33,22 +33,29 @@ _DUE = text("""
     ORDER BY random()
 """)
 
+# Taken before the lanes, as a change of key does: whoever comes second sees what the first one did.
+_VERSION = text("SELECT version FROM credential WHERE id = :credential FOR SHARE")
+
 _HOLD = text("""
     WITH held AS (
-        SELECT l.id FROM lane l JOIN credential c ON c.id = l.credential_id
-        WHERE l.credential_id = :credential AND c.version = :version
+        SELECT l.id FROM lane l
+        WHERE l.credential_id = :credential
           AND (CAST(:channel AS text) IS NULL OR l.channel = :channel) AND (CAST(:lane AS uuid) IS NULL OR l.id = :lane)
           AND l.kind IS DISTINCT FROM 'by hand' AND (l.kind IS NULL OR l.kind <> 'account' OR :kind = 'account')
-        ORDER BY l.id FOR UPDATE OF l
+        ORDER BY l.id FOR UPDATE
+    ), probe AS (
+        SELECT lane.id, CASE
+            -- A pause that Infobip asked for is kept, whatever probe was due before.
+            WHEN :is_pause THEN greatest(lane.probe_at, statement_timestamp() + make_interval(secs => :wait))
+            -- Held already: its probes keep their rhythm.
+            WHEN lane.kind = :kind AND lane.probe_at > statement_timestamp() THEN lane.probe_at
+            ELSE statement_timestamp() + make_interval(secs => :wait) END AS at
+        FROM lane JOIN held ON held.id = lane.id
     )
     UPDATE lane SET
         kind = :kind, reason = :reason, probes = CASE WHEN lane.kind = :kind THEN lane.probes ELSE 0 END,
-        -- Held already: its probes keep their rhythm.
-        probe_at = CASE WHEN lane.kind = :kind AND lane.probe_at > statement_timestamp() THEN lane.probe_at
-                        ELSE statement_timestamp() + make_interval(secs => :wait) END,
-        held_until = CASE WHEN lane.kind = :kind AND lane.probe_at > statement_timestamp() THEN lane.probe_at
-                          ELSE statement_timestamp() + make_interval(secs => :wait) END
-    FROM held WHERE lane.id = held.id
+        probe_at = probe.at, held_until = probe.at
+    FROM probe WHERE lane.id = probe.id
     RETURNING lane.id
 """)
 
@@ -68,7 +75,9 @@ _OPEN = "kind = NULL, reason = NULL, held_until = NULL, probe_at = NULL, probes 
 _SUCCEEDED = text(f"""
     UPDATE lane SET {_OPEN}
     WHERE id = :lane AND (faults > 0 OR kind IS NOT NULL)
-      AND (kind IS NULL OR kind = 'fault' OR (kind = 'account' AND :is_probe))
+      -- An answer to a request from before the hold does not cut short the pause that Infobip asked for.
+      AND (kind IS NULL OR (kind = 'fault' AND (:is_probe OR probe_at <= statement_timestamp()))
+           OR (kind = 'account' AND :is_probe))
 """)
 _RELEASE = text(f"UPDATE lane SET {_OPEN} WHERE credential_id = :credential AND (kind IS NOT NULL OR faults > 0)")
 _FAULT = text("UPDATE lane SET faults = faults + 1 WHERE id = :lane RETURNING faults")
@@ -90,21 +99,20 @@ def hold_for_report(session: Session, submission_id: UUID, reason: str) -> None:
     _hold(session, sent.credential_id, sent.credential_version, HoldKind.ACCOUNT, reason)
 
 
-def pause(session: Session, route: Route, seconds: float | None, reason: str) -> None:
-    """Hold this lane for as long as Infobip asked (429), or until the first probe of a fault."""
-    credential, version = route.credential_id, route.credential_version
-    _hold(session, credential, version, HoldKind.FAULT, reason, seconds, lane=route.lane_id)
+def pause(session: Session, route: Route, seconds: float, reason: str) -> None:
+    """Infobip asked for a pause (429): hold this lane at least that long."""
+    _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, seconds, lane=route.lane_id)
 
 
 def count_fault(session: Session, route: Route, reason: str) -> None:
     """A request without a usable answer: several in a row hold the lane for seconds."""
     faults = session.execute(_FAULT, {"lane": route.lane_id}).scalar_one()
     if faults >= FAULTS_IN_A_ROW:
-        pause(session, route, None, reason)
+        _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, lane=route.lane_id)
 
 
 def note_success(session: Session, route: Route, *, is_probe: bool) -> None:
-    """A usable answer ends a fault's hold, and a probe's also an account's. Writes nothing where nothing was amiss."""
+    """A probe's success opens the lane, any other a fault's hold that is due for a probe. Mostly it writes nothing."""
     session.execute(_SUCCEEDED, {"lane": route.lane_id, "is_probe": is_probe})
 
 
@@ -132,13 +140,14 @@ def _hold(
     version: int,
     kind: HoldKind,
     reason: str,
-    wait_seconds: float | None = None,
+    pause_seconds: float | None = None,
     *,
     channel: str | None = None,
     lane: UUID | None = None,
 ) -> None:
-    wait = PROBES[kind][0].total_seconds() if wait_seconds is None else wait_seconds
-    only = {"channel": channel, "lane": lane}
-    values = {"credential": credential_id, "version": version, "kind": kind, "reason": reason, "wait": wait, **only}
-    for row in session.execute(_HOLD, values).all():
-        _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=reason, seconds=wait)
+    if session.execute(_VERSION, {"credential": credential_id}).scalar_one() != version:
+        return  # key or address were changed since that request left
+    wait = PROBES[kind][0].total_seconds() if pause_seconds is None else pause_seconds
+    values = {"credential": credential_id, "channel": channel, "lane": lane, "kind": kind, "reason": reason}
+    for row in session.execute(_HOLD, {**values, "wait": wait, "is_pause": pause_seconds is not None}).all():
+        _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=reason.partition(":")[0], seconds=wait)

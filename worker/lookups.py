@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
+from worker import lanes
 from worker.claims import OpenSubmission, Route, read_route, reopen
 from worker.db import open_session
 from worker.errors import SendError
@@ -29,11 +30,12 @@ from worker.retry import LEAST_REMAINING
 from worker.settings import Settings
 from worker.states import State
 from worker.transitions import LockedMessage, Transitions, database_now, lock
-from worker.words import AttemptOutcome, Outcome, Source
+from worker.words import AttemptOutcome, MessageType, Outcome, Source
 
 GROUP = 1000  # attempts taken at once
 TAKEN_FOR = timedelta(seconds=60)
 LOGS_AWAY_WAIT = timedelta(seconds=15)  # until the logs are asked again when they could not be reached
+HELD_WAIT = timedelta(seconds=5)  # until it is asked again about what may not leave now
 
 _log = structlog.get_logger()
 
@@ -82,12 +84,18 @@ class Lookups:
             taken = session.execute(_TAKE, {"group": GROUP, "taken_for": TAKEN_FOR}).all()
             looks = _plan(session, taken)
         for look in looks:
-            rows = self._ask(look)
-            if rows is not None:
-                self._apply(look, rows)
-            for submission in self._conclude(look, are_logs_known=rows is not None):
-                self._send(submission)
+            try:
+                self._settle(look)
+            except Exception:  # the other looks must not wait for this one's trouble; it falls due again
+                _log.exception("look_failed", lane_id=str(look.route.lane_id))
         return len(taken)
+
+    def _settle(self, look: Look) -> None:
+        rows = self._ask(look)
+        if rows is not None:
+            self._apply(look, rows)
+        for submission in self._conclude(look, are_logs_known=rows is not None):
+            self._send(submission)
 
     def _ask(self, look: Look) -> list[Report] | None:
         """The rows of these messages; None where the logs are out of reach."""
@@ -96,7 +104,7 @@ class Lookups:
         try:
             return [row for page in pages for row in page if isinstance(row, Report) and row.message_id in wanted]
         except SendError as error:
-            _log.warning("logs_unreachable", credential_id=str(look.route.credential_id), detail=error.detail)
+            _log.warning("logs_unreachable", credential_id=str(look.route.credential_id), detail=error.brief)
             return None
 
     def _apply(self, look: Look, rows: list[Report]) -> None:
@@ -127,8 +135,11 @@ class Lookups:
                         self._doubt_without_logs(transitions, message)
                     elif self._is_free_to_go(transitions, message):
                         again.append(message)
+            is_probe = any(not message.is_lane_open for message in again)
+            if is_probe:
+                again = self._only_a_probe(session, transitions, look.route, again)
             transitions.write()
-            return self._reopen(session, look.route, again)
+            return self._reopen(session, look.route, again, is_probe=is_probe)
 
     def _wait_for_report(self, transitions: Transitions, message: LockedMessage, *, are_logs_known: bool) -> None:
         now, looks = transitions.now, message.looks + are_logs_known
@@ -158,9 +169,19 @@ class Lookups:
         elif message.expires_at < transitions.now + LEAST_REMAINING:
             transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
             transitions.move(message, State.EXPIRED, message.reason or UNKNOWN_FATE)
-        else:  # its batch is paused or its lane held: ask once more before it goes
-            self._doubt_on(transitions, message, len(delays) - 1, delays[-1])
+        else:  # its batch is paused: ask once more before it goes
+            self._doubt_on(transitions, message, len(delays) - 1, HELD_WAIT)
         return False
+
+    def _only_a_probe(
+        self, session: Session, transitions: Transitions, route: Route, free: list[LockedMessage]
+    ) -> list[LockedMessage]:
+        """Of a held lane, one goes as its probe when that is due (nothing else may be waiting there to be one); the
+        others are asked about once more."""
+        probes = free[:1] if lanes.take_probe(session, route.lane_id) else []
+        for message in free[len(probes) :]:
+            self._doubt_on(transitions, message, len(self._settings.doubt_looks) - 1, HELD_WAIT)
+        return probes
 
     def _doubt_on(self, transitions: Transitions, message: LockedMessage, looks: int, wait: timedelta) -> None:
         transitions.settle(
@@ -172,7 +193,9 @@ class Lookups:
             looks=looks,
         )
 
-    def _reopen(self, session: Session, route: Route, messages: list[LockedMessage]) -> list[OpenSubmission]:
+    def _reopen(
+        self, session: Session, route: Route, messages: list[LockedMessage], *, is_probe: bool
+    ) -> list[OpenSubmission]:
         """Children of the submissions whose attempts go out again; each carries all bulk IDs of its parent."""
         by_parent: dict[UUID, list[tuple[UUID, int]]] = defaultdict(list)
         for message in messages:
@@ -180,11 +203,14 @@ class Lookups:
             by_parent[message.submission_id].append((message.id, message.number))
         parents = session.execute(_SUBMISSIONS, {"ids": list(by_parent)}).all()
         lease, now = self._settings.lease_seconds, self._monotonic()
-        return [reopen(session, route, row.id, row.bulk_ids, by_parent[row.id], lease, now) for row in parents]
+        return [
+            reopen(session, route, row.id, row.bulk_ids, by_parent[row.id], lease, now, is_probe=is_probe)
+            for row in parents
+        ]
 
 
 def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
-    """The calls that answer for these attempts: by account, as many bulk IDs as one call takes."""
+    """The calls that answer for these attempts: by lane, as many bulk IDs as one call takes; transactional first."""
     messages: dict[UUID, list[UUID]] = defaultdict(list)
     for row in taken:
         messages[row.submission_id].append(row.message_id)
@@ -204,4 +230,4 @@ def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
             look.bulk_ids.extend(submission.bulk_ids)
             look.message_ids.extend(messages[submission.id])
         looks.append(look)
-    return looks
+    return sorted(looks, key=lambda look: look.route.message_type != MessageType.TRANSACTIONAL)

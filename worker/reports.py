@@ -5,6 +5,7 @@ stored already, fold the rest one by one onto their messages, write. A report of
 current one changes nothing, unless it says delivered: that wins over every other state.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from worker.failures import fail
 from worker.ids import new_id
 from worker.infobip.reports import BadItem, Report
 from worker.metrics import reports_total, unknown_codes_total
-from worker.models import UnmatchedReport
 from worker.settings import settings
 from worker.states import State, may_become
 from worker.transitions import LockedMessage, Transitions, database_now, lock
@@ -42,11 +42,18 @@ _STORE = text("""
         CAST(:price AS numeric[]), CAST(:currency AS text[]), CAST(:segment_count AS int[]), CAST(:mcc_mnc AS text[]),
         CAST(:sent_at AS timestamptz[]), CAST(:done_at AS timestamptz[]), CAST(:result AS text[]))
 """)
+_KEEP = text("""
+    INSERT INTO unmatched_report (id, credential_id, reason, body)
+    SELECT id, credential_id, reason, CAST(body AS jsonb) FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:credentials AS uuid[]), CAST(:reasons AS text[]), CAST(:bodies AS text[])
+    ) AS v (id, credential_id, reason, body)
+""")
 _COLUMNS = [  # stored as they are read
     *("message_id", "attempt", "status_id", "status_name", "status_group", "error_id", "error_name"),
     *("error_permanent", "price", "currency", "segment_count", "mcc_mnc", "sent_at", "done_at"),
 ]
 
+_Unmatched = tuple[UUID, str, object]  # credential ID, why, as received
 Items = Sequence[Report | BadItem]
 
 
@@ -73,10 +80,11 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
     }
     transitions = Transitions(session, database_now(session))
     stored: list[_Stored] = []
+    unmatched: list[_Unmatched] = []
     for credential, report in reports:
         message = messages.get(report.message_id)
         if message is None or message.credential_id != credential:
-            _keep_unmatched(session, credential, "no such message of this credential", report.body)
+            unmatched.append((credential, "no such message of this credential", report.body))
             counted[report.status_group or "", ReportResult.UNMATCHED] += 1
             continue
         key = (report.message_id, report.attempt, report.status_id, report.done_at)
@@ -93,14 +101,16 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
     for credential, items in pushes:
         for item in items:
             if isinstance(item, BadItem):
-                _keep_unmatched(session, credential, item.reason, item.body)
+                unmatched.append((credential, item.reason, item.body))
                 counted["", ReportResult.MALFORMED] += 1
     _store(session, stored, source)
+    _keep(session, unmatched)
     transitions.write()
     for (group, result), n in counted.items():
         reports_total.labels(group.lower() if group in _GROUPS else "other", source.value, result.value).inc(n)
 
 
+_ASKED_ABOUT = (AttemptOutcome.IN_DOUBT, AttemptOutcome.ACCEPTED)
 _GROUPS = {"ACCEPTED", "PENDING", "UNDELIVERABLE", "DELIVERED", "EXPIRED", "REJECTED"}
 
 
@@ -118,6 +128,9 @@ def fold(
     if verdict.outcome is Outcome.DELIVERED:
         if not may_become(message.state, State.DELIVERED):
             return ReportResult.NOTED
+        if report.attempt != message.number and message.attempt_outcome in _ASKED_ABOUT:
+            # Delivered after all by an earlier attempt: nobody needs to ask about the current one any more.
+            transitions.settle(message.id, message.number, message.attempt_outcome)
         transitions.settle(message.id, report.attempt, AttemptOutcome.DELIVERED, verdict.code)
         transitions.move(message, State.DELIVERED)
         return ReportResult.APPLIED
@@ -137,12 +150,19 @@ def fold(
 
 def keep_unreadable(session: Session, credential_id: UUID, body: str) -> None:
     """A push that is not JSON: sent again it would be no better, so it is kept for a person. The caller commits."""
-    _keep_unmatched(session, credential_id, "unreadable body", body)
+    _keep(session, [(credential_id, "unreadable body", body)])
     reports_total.labels("other", Source.PUSH.value, ReportResult.MALFORMED.value).inc()
 
 
-def _keep_unmatched(session: Session, credential_id: UUID, reason: str, body: object) -> None:
-    session.add(UnmatchedReport(credential_id=credential_id, reason=reason, body=body))
+def _keep(session: Session, unmatched: Sequence[_Unmatched]) -> None:
+    if unmatched:
+        columns = {
+            "ids": [new_id() for _ in unmatched],
+            "credentials": [credential for credential, _, _ in unmatched],
+            "reasons": [reason for _, reason, _ in unmatched],
+            "bodies": [json.dumps(body) for _, _, body in unmatched],
+        }
+        session.execute(_KEEP, columns)
 
 
 def _store(session: Session, stored: list[_Stored], source: Source) -> None:

@@ -8,6 +8,7 @@ record the answer     | commit        killed after: all is told
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
@@ -97,21 +98,33 @@ class Sender:
     def _send_one(self, submission: OpenSubmission) -> list[OpenSubmission]:
         """Post one submission and record what came of it; returns the submissions that a refusal opened."""
         elapsed = self._monotonic() - submission.opened_monotonic
-        remaining = min(message.remaining_seconds for message in submission.messages) - elapsed
-        if elapsed > self._settings.lease_seconds / 2 or remaining < LEAST_REMAINING_SECONDS:
+        if elapsed > self._settings.lease_seconds / 2:
             return self._record(lambda session: answers.record_unsent(session, submission, self._settings))
+        submission = self._leave_late_ones(submission, elapsed)
+        if not submission.messages:
+            return []
         submission_messages.observe(len(submission.messages))
         route = submission.route
+        # The body has to be there before the first of its messages expires; the answer may come later.
+        sent_within = min(message.remaining_seconds for message in submission.messages) - elapsed
         try:
-            answer = self._infobip.submit(route.account, route.channel, self._request(submission, elapsed), remaining)
+            answer = self._infobip.submit(route.account, route.channel, self._request(submission, elapsed), sent_within)
         except SendError as caught:
             error = caught
         else:
             return self._record(lambda session: answers.record_answer(session, submission, answer, self._settings))
-        _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.detail)
+        _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.brief)
         return self._record(
             lambda session: answers.record_error(session, submission, error, self._settings, self._monotonic)
         )
+
+    def _leave_late_ones(self, submission: OpenSubmission, elapsed: float) -> OpenSubmission:
+        """Release the messages that have less than a second left by now; their neighbours go."""
+        late = {m.message_id for m in submission.messages if m.remaining_seconds - elapsed < LEAST_REMAINING_SECONDS}
+        if not late:
+            return submission
+        self._record(lambda session: answers.record_unsent(session, submission, self._settings, only=late))
+        return replace(submission, messages=[m for m in submission.messages if m.message_id not in late])
 
     def _record(self, work: Callable[[Session], list[OpenSubmission]]) -> list[OpenSubmission]:
         """Commit what came of a submission. The answer is worth waiting for a database that restarts: without it,

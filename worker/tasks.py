@@ -1,7 +1,8 @@
 """Celery's tasks: each calls one use case. Repeated or stale ones find nothing to do."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from uuid import UUID
 
@@ -10,17 +11,17 @@ from celery.signals import worker_process_init
 
 from worker import lanes, recovery
 from worker.app import celery_app
-from worker.db import engine, open_session
+from worker.db import engine, is_away, open_session
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
 from worker.lookups import Lookups
-from worker.nudges import send_nudge
+from worker.nudges import nudge_arrived, send_nudge
 from worker.rates import Rates, redis_client
 from worker.sending import Sender
 from worker.settings import settings
 from worker.words import MessageType
 
-LANE_SECONDS = 3.0  # one task's time with a lane; then others have their turn, and a stopping worker can leave
+LANE_SECONDS = 1.0  # one task's time with a lane; then others have their turn, and a stopping worker can leave
 SWEEP_SECONDS = 3.0
 
 _log = structlog.get_logger()
@@ -51,42 +52,58 @@ def _forget_what_the_parent_opened(**_: object) -> None:
 @celery_app.task
 def look_at_due_lanes(message_type: str) -> None:
     """The tick: nudge every lane of this type that has something due."""
-    with open_session() as session:
-        due = lanes.due_lanes(session, MessageType(message_type))
-    for lane_id in due:
-        send_nudge(lane_id, message_type)
+    with _shrugging("look_at_due_lanes"), open_session() as session:
+        for lane_id in lanes.due_lanes(session, MessageType(message_type)):
+            send_nudge(lane_id, message_type)
 
 
 @celery_app.task
 def deliver_lane(lane_id: str) -> None:
     """A nudge: send what is due in this lane."""
-    _sender().deliver(UUID(lane_id), LANE_SECONDS)
+    nudge_arrived(UUID(lane_id))
+    with _shrugging("deliver_lane"):
+        _sender().deliver(UUID(lane_id), LANE_SECONDS)
 
 
 @celery_app.task
 def sweep() -> None:
-    """Settle what is open: leases, validity, doubts, missing reports. One sweep's trouble does not stop the others."""
+    """Settle what the clock decides: leases, validity, silence. One sweep's trouble does not stop the others."""
     for name, step in (
         ("abandon", lambda: recovery.abandon(engine(), settings())),
         ("expire", lambda: recovery.expire(engine())),
-        ("look", lambda: _lookups().look()),
         ("give_up", lambda: recovery.give_up(engine(), settings())),
     ):
         _repeat(name, step)
 
 
 @celery_app.task
+def look() -> None:
+    """Ask Infobip's logs about what is in doubt or unreported. A task of its own, since it waits for the network."""
+    _repeat("look", lambda: _lookups().look())
+
+
+@celery_app.task
 def purge() -> None:
     """Drop what is no longer needed."""
-    with open_session() as session:
+    with _shrugging("purge"), open_session() as session:
         purge_idempotency_keys(session)
 
 
 def _repeat(name: str, step: Callable[[], int]) -> None:
     """Run a sweep until it finds nothing, or its time is up."""
     ends = time.monotonic() + SWEEP_SECONDS
-    try:
+    with _shrugging(name):
         while step() and time.monotonic() < ends:
             pass
-    except Exception:
-        _log.exception("sweep_failed", sweep=name)
+
+
+@contextmanager
+def _shrugging(name: str) -> Iterator[None]:
+    """A task that meets trouble says so and ends: the next tick looks again. An absent database is one line."""
+    try:
+        yield
+    except Exception as error:
+        if is_away(error):
+            _log.warning("database_away", task=name)
+        else:
+            _log.exception("task_failed", task=name)

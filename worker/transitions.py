@@ -27,7 +27,7 @@ _READ = text(f"""
            m.next_attempt_at, m.expires_at, m.validity_seconds,
            coalesce(m.callback_data, b.callback_data) AS callback_data,
            b.paused_at IS NOT NULL AS is_paused, b.cancelled_at IS NOT NULL AS is_cancelled,
-           ({GATE}) AND l.kind IS NULL AS may_leave,
+           ({GATE}) AS may_leave, l.kind IS NULL AS is_lane_open,
            a.submission_id, a.doubted_at, a.outcome, a.answered_at, coalesce(a.looks, 0) AS looks
     FROM message m JOIN lane l ON l.id = m.lane_id
     LEFT JOIN batch b ON b.id = m.batch_id
@@ -80,6 +80,7 @@ class LockedMessage:
     is_paused: bool
     is_cancelled: bool
     may_leave: bool  # the gate's word, for a submission opened in this transaction
+    is_lane_open: bool
     submission_id: UUID | None
     doubted_at: datetime | None
     attempt_outcome: AttemptOutcome | None
@@ -113,6 +114,7 @@ def _locked(row: Any) -> LockedMessage:
         is_paused=row.is_paused,
         is_cancelled=row.is_cancelled,
         may_leave=row.may_leave,
+        is_lane_open=row.is_lane_open,
         submission_id=row.submission_id,
         doubted_at=row.doubted_at,
         attempt_outcome=AttemptOutcome(row.outcome) if row.outcome else None,

@@ -31,7 +31,7 @@ def test_single_send_holds_all_its_values_itself(api: httpx.Client, session: Ses
 
 
 def test_message_is_read_with_every_field_of_the_contract(api: httpx.Client, make_surface) -> None:
-    make_surface()
+    make_surface(principal_entity_id="1" * 19)
     message = api.get(f"/v1/messages/{send(api, callback_data='c', content_template_id='2' * 19)}").json()
     assert message == {
         **message,
@@ -41,7 +41,7 @@ def test_message_is_read_with_every_field_of_the_contract(api: httpx.Client, mak
         "attempts": 0,
         "callback_data": "c",
         "content_template_id": "2" * 19,
-        "principal_entity_id": None,
+        "principal_entity_id": "1" * 19,
         "origin": "api",
         "reason": "Waits to be sent as soon as its lane allows.",
     }

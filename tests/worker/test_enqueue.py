@@ -51,11 +51,16 @@ def effective(session: Session) -> Iterator[tuple[str | None, ...]]:
         )
 
 
+def beside(field: str) -> dict[str, str]:
+    """What a credential needs besides for this field to be accepted: a template needs an entity."""
+    return {"principal_entity_id": "1201150000000000001"} if field == "content_template_id" else {}
+
+
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("given", range(16))
 def test_value_of_the_nearest_level_wins(session: Session, field: str, given: int) -> None:
     levels = {level: {field: f"{field} of {level}"} if given & 1 << n else {} for n, level in enumerate(LEVELS)}
-    configure(session, credential=levels["credential"], surface=levels["surface"])
+    configure(session, credential={**beside(field), **levels["credential"]}, surface=levels["surface"])
     row = Row(index=0, to=TO, values=Values(**levels["message"]))
     enqueue_batch(session, BatchOrder(surface="otp", rows=[row], text="hi", values=Values(**levels["batch"])))
     session.commit()
@@ -69,11 +74,21 @@ def test_value_of_the_nearest_level_wins(session: Session, field: str, given: in
 def test_single_send_takes_the_nearest_level_and_keeps_it_itself(session: Session, field: str, given: int) -> None:
     three = ("message", "surface", "credential")
     levels = {level: {field: f"{field} of {level}"} if given & 1 << n else {} for n, level in enumerate(three)}
-    configure(session, credential=levels["credential"], surface=levels["surface"])
+    configure(session, credential={**beside(field), **levels["credential"]}, surface=levels["surface"])
     enqueue_message(session, MessageOrder(surface="otp", to=TO, text="hi", values=Values(**levels["message"])))
     session.commit()
     expected = next((f"{field} of {level}" for level in three if levels[level]), None)
     assert getattr(session.exec(select(Message)).one(), field) == expected
+
+
+def test_a_template_without_an_entity_is_refused_since_infobip_could_not_attach_it(session: Session) -> None:
+    configure(session)
+    alone = Values(content_template_id="1207160000000000001")
+    with pytest.raises(Refusal, match="principal_entity_id"):
+        enqueue_message(session, MessageOrder(surface="otp", to=TO, text="hi", values=alone))
+    with pytest.raises(Refusal) as raised:
+        enqueue_batch(session, BatchOrder(surface="otp", rows=[Row(index=0, to=TO, values=alone)], text="hi"))
+    assert [(fault.index, fault.field) for fault in raised.value.faults] == [(0, "content_template_id")]
 
 
 def test_empty_callback_data_is_a_value_of_its_own(session: Session) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ MOST_LOG_ROWS = 1000  # a page; Infobip's maximum
 BULK_IDS_A_CALL = 50  # 50 UUIDs and commas fit the 2,048 characters that Infobip allows
 LEAST_RETRY_AFTER, MOST_RETRY_AFTER, DEFAULT_RETRY_AFTER = 1.0, 300.0, 2.0  # seconds
 
-_SEND_PATH_LOGS = {Channel.SMS: "/sms/3/logs"}
+_LOGS_PATHS = {Channel.SMS: "/sms/3/logs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class Infobip:
         self._runner.run(self._client.aclose())
         self._runner.close()
 
-    def submit(self, account: Account, channel: Channel, request: SendRequest, deadline_seconds: float) -> Answer:
+    def submit(self, account: Account, channel: Channel, request: SendRequest, sent_within_seconds: float) -> Answer:
         """Hand a request over. Errors: every SendError; only OutcomeUncertain leaves its fate open.
 
-        `deadline_seconds` bounds the whole request, and is itself bounded by the request time-out.
+        The body leaves within `sent_within_seconds` or not at all; the answer may take the request time-out.
         """
         started = time.monotonic()
         try:
@@ -90,7 +90,7 @@ class Infobip:
                 account,
                 "POST",
                 request.path,
-                min(deadline_seconds, self._timeout),
+                sent_within_seconds,
                 content=request.body,
                 headers={"Content-Type": "application/json"},
             )
@@ -100,14 +100,19 @@ class Infobip:
         return _read_answer(response)
 
     def logs(self, account: Account, channel: Channel, bulk_ids: Sequence[UUID]) -> Iterator[list[Report | BadItem]]:
-        """Pages of log rows of the last 48 hours for these bulk IDs (at most BULK_IDS_A_CALL), oldest state of affairs
-        first served. Errors: SendError.
+        """Pages of log rows of the last 48 hours for these bulk IDs. Errors: SendError.
 
         Source: Infobip, `GET /sms/3/logs`; 120 requests a minute and account; the last page has no `nextCursor`.
         """
+        for start in range(0, len(bulk_ids), BULK_IDS_A_CALL):
+            yield from self._log_pages(account, channel, bulk_ids[start : start + BULK_IDS_A_CALL])
+
+    def _log_pages(
+        self, account: Account, channel: Channel, bulk_ids: Sequence[UUID]
+    ) -> Iterator[list[Report | BadItem]]:
         query = {"bulkId": ",".join(map(str, bulk_ids)), "limit": str(MOST_LOG_ROWS), "useCursor": "true"}
         while True:
-            response = self._call(account, "GET", _SEND_PATH_LOGS[channel], self._timeout, params=query)
+            response = self._call(account, "GET", _LOGS_PATHS[channel], self._timeout, params=query)
             _raise_for_status(response, channel, None)
             rows, cursor = _read_log_page(response)
             yield rows
@@ -115,18 +120,23 @@ class Infobip:
                 return
             query["cursor"] = cursor
 
-    def _call(
-        self, account: Account, method: str, path: str, deadline_seconds: float, **options: Any
-    ) -> httpx.Response:
+    def _call(self, account: Account, method: str, path: str, sent_within: float, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"App {account.api_key}", **options.pop("headers", {})}
         with _network_errors():
             return self._runner.run(
-                self._within(deadline_seconds, method, account.base_url + path, headers=headers, **options)
+                self._within(sent_within, method, account.base_url + path, headers=headers, **options)
             )
 
-    async def _within(self, deadline_seconds: float, method: str, url: str, **options: Any) -> httpx.Response:
-        async with asyncio.timeout(deadline_seconds):
-            return await self._client.request(method, url, **options)
+    async def _within(self, sent_within: float, method: str, url: str, **options: Any) -> httpx.Response:
+        now = asyncio.get_running_loop().time()
+        ends = now + self._timeout
+        async with asyncio.timeout_at(min(ends, now + sent_within)) as limit:
+
+            async def trace(event: str, _: Mapping[str, Any]) -> None:
+                if event.endswith("send_request_body.complete"):
+                    limit.reschedule(ends)
+
+            return await self._client.request(method, url, extensions={"trace": trace}, **options)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from worker.db import make_engine
 
 _LOCK = 4_711_202_611  # any fixed number: advisory lock of whoever migrates
 
-engine = make_engine(context.config.attributes["database_url"])
+engine = make_engine(context.config.attributes["database_url"], statement_seconds=0)
 with engine.connect() as connection:
     context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_server_default=False)
     with context.begin_transaction():
