@@ -1,0 +1,191 @@
+"""The send loop against the real sandbox: what is late stays behind alone, holds are probed, nudges are few."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+import redis
+from sqlalchemy import Engine, text
+from sqlmodel import Session, select
+
+from tests.factories import MadeLane, make_batch, make_lane, route_of
+from tests.processes import running_sandbox
+from worker import lanes, nudges
+from worker.claims import claim
+from worker.infobip.client import Infobip
+from worker.lookups import Lookups
+from worker.models import Attempt, Lane, Message, Submission
+from worker.rates import Rates
+from worker.sending import Sender
+from worker.settings import Settings, settings
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[str]:
+    with running_sandbox("--logs-per-minute", "100000") as url:
+        yield url
+
+
+@pytest.fixture
+def lane(session: Session, sandbox: str) -> MadeLane:
+    httpx.put(sandbox + "/sandbox/faults", json={}).raise_for_status()
+    httpx.delete(sandbox + "/sandbox/log")
+    return make_lane(session, base_url=sandbox)
+
+
+@pytest.fixture
+def infobip() -> Iterator[Infobip]:
+    with Infobip(request_timeout_seconds=5.0) as client:
+        yield client
+
+
+@pytest.fixture
+def sender(engine: Engine, infobip: Infobip, redis_url: str, fresh_settings: Settings) -> Iterator[Sender]:
+    with redis.Redis.from_url(redis_url) as client:
+        yield Sender(engine, infobip, Rates(client), fresh_settings, lambda *_: None)
+
+
+def states(session: Session, ids: list[UUID]) -> list[str]:
+    session.expire_all()
+    return [session.get_one(Message, message_id).state for message_id in ids]
+
+
+def test_everything_due_is_sent(session: Session, lane: MadeLane, sender: Sender) -> None:
+    ids = make_batch(session, lane, [f"9199{n:08d}" for n in range(1200)])
+    sender.deliver(lane.id, 20)
+    assert states(session, ids) == ["sent"] * 1200
+    assert [row.message_count for row in session.exec(select(Submission).order_by(Submission.id))] == [500, 500, 200]  # type: ignore[arg-type]
+
+
+def test_a_message_with_less_than_a_second_left_stays_behind_alone(
+    session: Session, lane: MadeLane, sender: Sender, fresh_settings: Settings
+) -> None:
+    late, well = make_batch(session, lane, ["919900000001", "919900000002"])
+    session.execute(text("UPDATE message SET expires_at = now() + interval '1.2 seconds' WHERE id = :id"), {"id": late})
+    session.commit()
+    submission = claim(session, route_of(session, lane), 10, 60, time.monotonic())
+    session.commit()
+    assert submission is not None
+    time.sleep(0.4)
+    sender.send(submission)
+    assert states(session, [late, well]) == ["queued", "sent"]
+    assert session.get_one(Attempt, (late, 1)).outcome == "released"
+
+
+def test_a_backlog_near_its_end_still_goes_out(session: Session, lane: MadeLane, sender: Sender) -> None:
+    ids = make_batch(session, lane, [f"9199{n:08d}" for n in range(3000)])
+    session.execute(
+        text(
+            "UPDATE message SET expires_at = now() + interval '1 second' + n * interval '1 millisecond' "
+            "FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM message) AS numbered "
+            "WHERE numbered.id = message.id"
+        )
+    )
+    session.commit()
+    sender.deliver(lane.id, 4)
+    assert states(session, ids).count("sent") > 1000
+
+
+def test_a_short_validity_does_not_cut_off_the_answer_to_its_neighbours(
+    session: Session, lane: MadeLane, sender: Sender, sandbox: str
+) -> None:
+    httpx.put(sandbox + "/sandbox/faults", json={"answer_seconds": 2.5}).raise_for_status()
+    short, well = make_batch(session, lane, ["919900000001", "919900000002"])
+    session.execute(text("UPDATE message SET expires_at = now() + interval '2 seconds' WHERE id = :id"), {"id": short})
+    session.commit()
+    sender.deliver(lane.id, 1)
+    assert states(session, [short, well]) == ["sent", "sent"]
+
+
+def test_a_submission_past_half_its_lease_is_released_unsent(
+    session: Session, lane: MadeLane, sender: Sender, sandbox: str
+) -> None:
+    ids = make_batch(session, lane, ["919900000001"])
+    submission = claim(session, route_of(session, lane), 10, 60, time.monotonic() - 31)
+    session.commit()
+    assert submission is not None
+    sender.send(submission)
+    assert states(session, ids) == ["queued"]
+    assert session.get_one(Submission, submission.id).outcome == "unsent"
+    assert httpx.get(sandbox + "/sandbox/summary").json()["accepted"] == 0
+
+
+def test_a_held_lane_with_nothing_but_doubts_is_probed_by_one_of_them(
+    session: Session, lane: MadeLane, sender: Sender, sandbox: str, engine: Engine, infobip: Infobip
+) -> None:
+    lookups = Lookups(engine, infobip, Settings(), sender.send)
+    httpx.put(sandbox + "/sandbox/faults", json={"reset_before": 1.0}).raise_for_status()
+    ids = []
+    for n in range(lanes.FAULTS_IN_A_ROW):
+        ids += make_batch(session, lane, [f"91990000000{n}"])
+        sender.deliver(lane.id, 1)
+    assert states(session, ids) == ["sending"] * lanes.FAULTS_IN_A_ROW
+    assert session.get_one(Lane, lane.id).kind == "fault"
+    httpx.put(sandbox + "/sandbox/faults", json={}).raise_for_status()
+    for _ in range(6):
+        session.execute(text("UPDATE attempt SET look_at = now() WHERE look_at IS NOT NULL AND outcome = 'in doubt'"))
+        session.execute(text("UPDATE lane SET probe_at = now() WHERE kind IS NOT NULL"))
+        session.commit()
+        lookups.look()
+    assert states(session, ids) == ["sent"] * lanes.FAULTS_IN_A_ROW
+    assert session.get_one(Lane, lane.id).kind is None
+    assert httpx.get(sandbox + "/sandbox/summary").json()["most_acceptances_of_one_recipient"] == 1
+
+
+def test_the_pause_that_infobip_asks_for_is_kept(
+    session: Session, lane: MadeLane, sender: Sender, sandbox: str
+) -> None:
+    pause = {"too_many_requests": 1.0, "retry_after_seconds": 40}
+    httpx.put(sandbox + "/sandbox/faults", json=pause).raise_for_status()
+    under_way = make_batch(session, lane, ["919900000001"])
+    submission = claim(session, route_of(session, lane), 1, 60, time.monotonic())
+    session.commit()
+    assert submission is not None
+    waiting = make_batch(session, lane, ["919900000002"])
+    sender.deliver(lane.id, 1)
+    session.execute(text("UPDATE lane SET probe_at = now()"))
+    session.commit()
+    sender.deliver(lane.id, 1)  # the probe is asked to wait too
+    httpx.put(sandbox + "/sandbox/faults", json={}).raise_for_status()
+    sender.send(submission)  # an answer to an earlier request
+    assert states(session, under_way + waiting) == ["sent", "queued"]
+    left = session.execute(text("SELECT extract(epoch FROM probe_at - now()) FROM lane WHERE kind = 'fault'"))
+    assert left.scalar_one() > 30
+
+
+def test_a_lane_has_few_nudges_queued_at_once(lane: MadeLane, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    monkeypatch.setenv("DELIVERY_REDIS_URL", redis_url)
+    settings.cache_clear()
+    with redis.Redis.from_url(redis_url) as client:
+        monkeypatch.setattr(nudges, "redis_client", lambda: client)
+        from worker.tasks import deliver_lane
+
+        monkeypatch.setattr(deliver_lane, "apply_async", lambda *args, **options: sent.append(args))
+        for _ in range(100):
+            nudges.send_nudge(lane.id, "marketing")
+        assert len(sent) == nudges.MOST_QUEUED
+        nudges.nudge_arrived(lane.id)
+        nudges.send_nudge(lane.id, "marketing")
+        assert len(sent) == nudges.MOST_QUEUED + 1
+
+
+def test_late_delivery_by_an_earlier_attempt_ends_the_looks_of_the_current_one(
+    session: Session, lane: MadeLane, sender: Sender
+) -> None:
+    from tests.worker.test_delivery import apply, report
+
+    (message_id,) = make_batch(session, lane, ["919900000001"], validity=timedelta(hours=2))
+    sender.deliver(lane.id, 1)
+    apply(session, lane, report(message_id, status=9, group=2, error=27))
+    session.execute(text("UPDATE message SET next_attempt_at = now()"))
+    session.commit()
+    sender.deliver(lane.id, 1)
+    assert session.get_one(Attempt, (message_id, 2)).look_at is not None
+    apply(session, lane, report(message_id, attempt=1, done="12:00:09.000"))
+    session.expire_all()
+    assert states(session, [message_id]) == ["delivered"]
+    assert session.get_one(Attempt, (message_id, 2)).look_at is None
