@@ -40,7 +40,7 @@ EACH = 6
 @pytest.fixture(scope="module")
 def finished(system: System) -> dict[str, dict[str, Any]]:
     """A batch of every outcome, at its end, by recipient."""
-    recipients = [f"9199000{n}{ending}" for ending in ENDS for n in range(EACH)]
+    recipients = [f"9199011{n}{ending}" for ending in ENDS for n in range(EACH)]
     messages = [{"to": to, "callback_data": f"order-{to}"} for to in recipients]
     batch = system.batch(system.surface(), [], messages=messages)
     return system.finished(batch)
