@@ -1,7 +1,6 @@
 """The real sandbox as a process of its own, and a webhook receiver in a thread of ours."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -14,24 +13,9 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
+from tests.processes import free_port, wait_for
+
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 8.0) -> Any:
-    """The first true value of `condition`; fails at the deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 class Sandbox:

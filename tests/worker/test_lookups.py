@@ -58,6 +58,16 @@ def claimed(session: Session, lane: MadeLane) -> OpenSubmission:
     return submission
 
 
+def sent(session: Session, lane: MadeLane, settings: Settings, infobip: Infobip) -> OpenSubmission:
+    """A submission that Infobip accepted; its reports go nowhere."""
+    submission = claimed(session, lane)
+    request = sms_request(submission.id, submission.messages, 0.0, "http://127.0.0.1:9/reports")
+    answer = infobip.submit(submission.route.account, submission.route.channel, request, 5.0)
+    answers.record_answer(session, submission, answer, settings)
+    session.commit()
+    return submission
+
+
 def doubted(session: Session, lane: MadeLane, settings: Settings, *, landed: bool, infobip: Infobip) -> OpenSubmission:
     """A submission whose answer never came; with `landed` Infobip has it all the same."""
     submission = claimed(session, lane)
@@ -175,11 +185,7 @@ def test_a_report_that_was_not_pushed_is_found_in_the_logs(
     session: Session, lane: MadeLane, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900009004"])
-    submission = claimed(session, lane)
-    request = sms_request(submission.id, submission.messages, 0.0, "http://127.0.0.1:9/reports")
-    answer = infobip.submit(submission.route.account, submission.route.channel, request, 5.0)
-    answers.record_answer(session, submission, answer, fresh_settings)
-    session.commit()
+    sent(session, lane, fresh_settings, infobip)
     assert lookups.look() == 0  # not before its time
     due_now(session)
     assert lookups.look() == 1
@@ -190,11 +196,7 @@ def test_silence_is_asked_about_at_each_time_and_then_unconfirmed(
     session: Session, engine: Engine, lane: MadeLane, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900009010"], validity=timedelta(hours=2))
-    submission = claimed(session, lane)
-    request = sms_request(submission.id, submission.messages, 0.0, "http://127.0.0.1:9/reports")
-    answer = infobip.submit(submission.route.account, submission.route.channel, request, 5.0)
-    answers.record_answer(session, submission, answer, fresh_settings)
-    session.commit()
+    sent(session, lane, fresh_settings, infobip)
     looks = 0
     while session.execute(text("SELECT count(*) FROM attempt WHERE look_at IS NOT NULL")).scalar_one():
         due_now(session)
@@ -212,10 +214,7 @@ def test_nobody_gives_up_on_a_report_before_the_logs_were_asked(
     session: Session, engine: Engine, lane: MadeLane, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900009004"])
-    submission = claimed(session, lane)
-    request = sms_request(submission.id, submission.messages, 0.0, "http://127.0.0.1:9/reports")
-    answer = infobip.submit(submission.route.account, submission.route.channel, request, 5.0)
-    answers.record_answer(session, submission, answer, fresh_settings)
+    submission = sent(session, lane, fresh_settings, infobip)
     session.execute(text("UPDATE message SET expires_at = now() - interval '2 hours'"))
     session.execute(text("UPDATE credential SET base_url = 'http://127.0.0.1:9'"))
     due_now(session)

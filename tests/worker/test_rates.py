@@ -49,7 +49,7 @@ def test_no_more_than_a_second_is_ever_saved_up(rates: Rates, credential: UUID) 
 def test_unused_tokens_come_back(rates: Rates, credential: UUID) -> None:
     rates.take(credential, 10, 1)
     rates.give_back(credential, 10, 7)
-    assert rates.take(credential, 10, 10) in (7, 8)
+    assert rates.take(credential, 10, 10) >= 7
 
 
 def test_credentials_do_not_share_a_bucket(rates: Rates, credential: UUID) -> None:
