@@ -64,12 +64,12 @@ def test_a_message_with_less_than_a_second_left_stays_behind_alone(
     session: Session, lane: MadeLane, sender: Sender, fresh_settings: Settings
 ) -> None:
     late, well = make_batch(session, lane, ["919900000001", "919900000002"])
-    session.execute(text("UPDATE message SET expires_at = now() + interval '1.2 seconds' WHERE id = :id"), {"id": late})
+    session.execute(text("UPDATE message SET expires_at = now() + interval '4 seconds' WHERE id = :id"), {"id": late})
     session.commit()
     submission = claim(session, route_of(session, lane), 10, 60, time.monotonic())
     session.commit()
     assert submission is not None
-    time.sleep(0.4)
+    time.sleep(3.2)
     sender.send(submission)
     assert states(session, [late, well]) == ["queued", "sent"]
     assert session.get_one(Attempt, (late, 1)).outcome == "released"
@@ -79,22 +79,25 @@ def test_a_backlog_near_its_end_still_goes_out(session: Session, lane: MadeLane,
     ids = make_batch(session, lane, [f"9199{n:08d}" for n in range(3000)])
     session.execute(
         text(
-            "UPDATE message SET expires_at = now() + interval '1 second' + n * interval '1 millisecond' "
+            "UPDATE message SET expires_at = now() + interval '1 second' + n * interval '10 milliseconds' "
             "FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM message) AS numbered "
             "WHERE numbered.id = message.id"
         )
     )
     session.commit()
     sender.deliver(lane.id, 4)
-    assert states(session, ids).count("sent") > 1000
+    # At each claim the first one has a second left, and by the time of its request less: it alone stays behind.
+    assert states(session, ids).count("sent") > 300
 
 
 def test_a_short_validity_does_not_cut_off_the_answer_to_its_neighbours(
     session: Session, lane: MadeLane, sender: Sender, sandbox: str
 ) -> None:
-    httpx.put(sandbox + "/sandbox/faults", json={"answer_seconds": 2.5}).raise_for_status()
+    httpx.put(sandbox + "/sandbox/faults", json={"answer_seconds": 4.0}).raise_for_status()
     short, well = make_batch(session, lane, ["919900000001", "919900000002"])
-    session.execute(text("UPDATE message SET expires_at = now() + interval '2 seconds' WHERE id = :id"), {"id": short})
+    session.execute(
+        text("UPDATE message SET expires_at = now() + interval '3.5 seconds' WHERE id = :id"), {"id": short}
+    )
     session.commit()
     sender.deliver(lane.id, 1)
     assert states(session, [short, well]) == ["sent", "sent"]
