@@ -106,6 +106,7 @@ def pause(session: Session, route: Route, seconds: float, reason: str) -> None:
 
 def count_fault(session: Session, route: Route, reason: str) -> None:
     """A request without a usable answer: several in a row hold the lane for seconds."""
+    session.execute(_VERSION, {"credential": route.credential_id})  # before the lane: the order of a change of key
     faults = session.execute(_FAULT, {"lane": route.lane_id}).scalar_one()
     if faults >= FAULTS_IN_A_ROW:
         _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, lane=route.lane_id)

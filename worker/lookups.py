@@ -47,18 +47,18 @@ _TAKE = text("""
         ORDER BY outcome = 'in doubt' DESC, look_at LIMIT :group FOR UPDATE SKIP LOCKED
     ) AS due
     WHERE attempt.message_id = due.message_id AND attempt.number = due.number
-    RETURNING attempt.message_id, attempt.submission_id
+    RETURNING attempt.message_id, attempt.number, attempt.submission_id
 """)
 _SUBMISSIONS = text("SELECT id, lane_id, bulk_ids FROM submission WHERE id = ANY(:ids)")
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is asked of one account's logs in one call: these bulk IDs, on behalf of these messages."""
+    """What is asked of one account's logs in one call: these bulk IDs, on behalf of these attempts."""
 
     route: Route
     bulk_ids: list[UUID]
-    message_ids: list[UUID]
+    attempts: dict[UUID, int]  # message ID: attempt number
 
 
 class Lookups:
@@ -99,10 +99,11 @@ class Lookups:
 
     def _ask(self, look: Look) -> list[Report] | None:
         """The rows of these messages; None where the logs are out of reach."""
-        wanted = set(look.message_ids)
         pages = self._infobip.logs(look.route.account, look.route.channel, look.bulk_ids)
         try:
-            return [row for page in pages for row in page if isinstance(row, Report) and row.message_id in wanted]
+            return [
+                row for page in pages for row in page if isinstance(row, Report) and row.message_id in look.attempts
+            ]
         except SendError as error:
             _log.warning("logs_unreachable", credential_id=str(look.route.credential_id), detail=error.brief)
             return None
@@ -127,7 +128,9 @@ class Lookups:
         again: list[LockedMessage] = []
         with open_session(self._engine) as session, session.begin():
             transitions = Transitions(session, database_now(session))
-            for message in lock(session, look.message_ids).values():
+            for message in lock(session, look.attempts).values():
+                if message.number != look.attempts[message.id]:
+                    continue  # it has gone on meanwhile: nobody asked about its current attempt
                 if message.state is State.SENT:
                     self._wait_for_report(transitions, message, are_logs_known=are_logs_known)
                 elif message.state is State.SENDING and message.attempt_outcome is AttemptOutcome.IN_DOUBT:
@@ -211,23 +214,23 @@ class Lookups:
 
 def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
     """The calls that answer for these attempts: by lane, as many bulk IDs as one call takes; transactional first."""
-    messages: dict[UUID, list[UUID]] = defaultdict(list)
+    attempts: dict[UUID, dict[UUID, int]] = defaultdict(dict)
     for row in taken:
-        messages[row.submission_id].append(row.message_id)
+        attempts[row.submission_id][row.message_id] = row.number
     by_lane: dict[UUID, list[Any]] = defaultdict(list)
-    for submission in session.execute(_SUBMISSIONS, {"ids": list(messages)}):
+    for submission in session.execute(_SUBMISSIONS, {"ids": list(attempts)}):
         by_lane[submission.lane_id].append(submission)
     looks = []
     for lane_id, submissions in by_lane.items():
         route = read_route(session, lane_id)
         if route is None:
             continue
-        look = Look(route, [], [])
+        look = Look(route, [], {})
         for submission in submissions:
             if look.bulk_ids and len(look.bulk_ids) + len(submission.bulk_ids) > BULK_IDS_A_CALL:
                 looks.append(look)
-                look = Look(route, [], [])
+                look = Look(route, [], {})
             look.bulk_ids.extend(submission.bulk_ids)
-            look.message_ids.extend(messages[submission.id])
+            look.attempts.update(attempts[submission.id])
         looks.append(look)
     return sorted(looks, key=lambda look: look.route.message_type != MessageType.TRANSACTIONAL)

@@ -2,13 +2,20 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
+import redis
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
 import worker.models  # noqa: F401 - fills the metadata
+from tests.factories import MadeLane, make_lane
+from tests.processes import running_sandbox
 from worker.db import make_engine
+from worker.infobip.client import Infobip
+from worker.rates import Rates
+from worker.sending import Sender
 from worker.settings import Settings, settings
 
 SECRET_KEY = Fernet.generate_key().decode()
@@ -37,3 +44,29 @@ def session(engine: Engine, fresh_settings: Settings) -> Iterator[Session]:
         connection.execute(text(f"TRUNCATE {tables}"))
     with Session(engine, expire_on_commit=False) as session:
         yield session
+
+
+@pytest.fixture(scope="package")
+def sandbox() -> Iterator[str]:
+    with running_sandbox("--logs-per-minute", "100000") as url:
+        yield url
+
+
+@pytest.fixture
+def sandbox_lane(session: Session, sandbox: str) -> MadeLane:
+    """A lane that leads to the sandbox, which is without faults and remembers nothing."""
+    httpx.put(sandbox + "/sandbox/faults", json={"report_seconds": 0.0}).raise_for_status()
+    httpx.delete(sandbox + "/sandbox/log")
+    return make_lane(session, base_url=sandbox)
+
+
+@pytest.fixture
+def infobip() -> Iterator[Infobip]:
+    with Infobip(request_timeout_seconds=5.0) as client:
+        yield client
+
+
+@pytest.fixture
+def sender(engine: Engine, infobip: Infobip, redis_url: str, fresh_settings: Settings) -> Iterator[Sender]:
+    with redis.Redis.from_url(redis_url) as client:
+        yield Sender(engine, infobip, Rates(client), fresh_settings, lambda *_: None)

@@ -1,5 +1,6 @@
 """Claim, answer, report: what becomes of messages, on real PostgreSQL. Infobip's words are given."""
 
+import threading
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -27,7 +28,7 @@ from worker.models import Attempt, DeliveryReport, Lane, Message, Submission, Un
 from worker.reports import apply_reports
 from worker.settings import Settings
 from worker.states import State
-from worker.tally import counts
+from worker.tally import SHARDS, counts
 
 ACCEPTED = verdict(26, 1, None, None)
 DUPLICATE = verdict(23, 5, None, None)
@@ -131,9 +132,14 @@ def test_a_claim_commits_submission_attempts_and_inherited_values(session: Sessi
     assert_tally_is_exact(session, lane)
 
 
-def test_two_claims_at_once_never_share_a_message(session: Session, lane: MadeLane, engine: Engine) -> None:
+def test_two_claims_at_once_never_share_a_message(
+    session: Session, lane: MadeLane, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_batch(session, lane, [f"9199000000{i:02d}" for i in range(30)])
     route = route_of(session, lane)
+    # On one shard the second would wait for the first's commit, which in this one thread never comes.
+    shards = iter(range(SHARDS))
+    monkeypatch.setattr("worker.tally.random.randrange", lambda _: next(shards))
     with Session(engine) as one, Session(engine) as other:
         first = claim(one, route, 20, 60, 0.0)
         second = claim(other, route, 20, 60, 0.0)  # the first has not committed
@@ -307,6 +313,27 @@ def test_several_faults_in_a_row_hold_the_lane_and_a_success_clears_them(
     for _ in range(lanes.FAULTS_IN_A_ROW):
         fail_with(session, took(session, lane), fresh_settings, NotSent("refused"))
     assert take(session, lane) is None
+
+
+def test_a_fault_and_a_change_of_key_at_once_do_not_deadlock(session: Session, lane: MadeLane, engine: Engine) -> None:
+    route = route_of(session, lane)
+    session.execute(text("UPDATE lane SET faults = 2"))
+    session.commit()
+    session.execute(text("SELECT 1 FROM credential FOR UPDATE"))
+
+    def fault() -> None:
+        with Session(engine) as other:
+            lanes.count_fault(other, route, "HTTP 500")
+            other.commit()
+
+    thread = threading.Thread(target=fault)
+    thread.start()
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while not session.execute(waiting).scalar_one():
+        time.sleep(0.01)
+    lanes.release(session, lane.credential_id)  # DeadlockDetected, had the fault taken the lane first
+    session.commit()
+    thread.join()
 
 
 def test_unknown_fate_stays_sending_and_is_looked_up(

@@ -1,54 +1,35 @@
 """Unknown fates, missing reports, dead processes: settled with the real sandbox over HTTP and real PostgreSQL."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
 import httpx
 import pytest
-import redis
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
-from tests.factories import MadeLane, make_batch, make_lane, route_of
-from tests.processes import running_sandbox
+from tests.factories import MadeLane, make_batch, route_of
 from worker import answers, recovery
 from worker.claims import OpenSubmission, claim
 from worker.errors import OutcomeUncertain
 from worker.infobip.client import Infobip
 from worker.infobip.payloads import sms_request
-from worker.lookups import Lookups
+from worker.infobip.reports import Report
+from worker.lookups import Look, Lookups
 from worker.models import Attempt, DeliveryReport, Message, Submission
-from worker.rates import Rates
 from worker.sending import Sender
 from worker.settings import Settings
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[str]:
-    with running_sandbox("--logs-per-minute", "100000") as url:
-        yield url
+@pytest.fixture
+def lane(sandbox_lane: MadeLane) -> MadeLane:
+    return sandbox_lane
 
 
 @pytest.fixture
-def lane(session: Session, sandbox: str) -> MadeLane:
-    httpx.put(sandbox + "/sandbox/faults", json={"report_seconds": 0.0}).raise_for_status()
-    httpx.delete(sandbox + "/sandbox/log")
-    return make_lane(session, base_url=sandbox)
-
-
-@pytest.fixture
-def infobip() -> Iterator[Infobip]:
-    with Infobip(request_timeout_seconds=2.0) as client:
-        yield client
-
-
-@pytest.fixture
-def lookups(engine: Engine, infobip: Infobip, redis_url: str, fresh_settings: Settings) -> Iterator[Lookups]:
-    with redis.Redis.from_url(redis_url) as client:
-        sender = Sender(engine, infobip, Rates(client), fresh_settings, lambda *_: None)
-        yield Lookups(engine, infobip, fresh_settings, sender.send)
+def lookups(engine: Engine, infobip: Infobip, sender: Sender, fresh_settings: Settings) -> Lookups:
+    return Lookups(engine, infobip, fresh_settings, sender.send)
 
 
 def claimed(session: Session, lane: MadeLane) -> OpenSubmission:
@@ -224,6 +205,33 @@ def test_nobody_gives_up_on_a_report_before_the_logs_were_asked(
     due_now(session)
     lookups.look()
     assert state(session, message_id) == "delivered"
+
+
+def test_a_look_about_one_attempt_says_nothing_of_the_next(
+    session: Session,
+    lane: MadeLane,
+    infobip: Infobip,
+    lookups: Lookups,
+    fresh_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (message_id,) = make_batch(session, lane, ["919900009010"])
+    sent(session, lane, fresh_settings, infobip)
+    due_now(session)
+    ask = Lookups._ask
+
+    def ask_while_it_goes_on(self: Lookups, look: Look) -> list[Report] | None:
+        """The attempt fails and the next one falls into doubt before the logs have answered."""
+        session.execute(text("UPDATE attempt SET outcome = 'failed', look_at = NULL"))
+        session.execute(text("UPDATE message SET state = 'retrying', next_attempt_at = now()"))
+        doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
+        return ask(self, look)
+
+    monkeypatch.setattr(Lookups, "_ask", ask_while_it_goes_on)
+    lookups.look()
+    session.expire_all()
+    second = session.get_one(Attempt, (message_id, 2))
+    assert (second.outcome, second.looks) == ("in doubt", 0)
 
 
 def test_waiting_messages_expire_for_the_reason_of_their_last_failure(

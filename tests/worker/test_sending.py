@@ -1,7 +1,6 @@
 """The send loop against the real sandbox: what is late stays behind alone, holds are probed, nudges are few."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,41 +10,19 @@ import redis
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
-from tests.factories import MadeLane, make_batch, make_lane, route_of
-from tests.processes import running_sandbox
+from tests.factories import MadeLane, make_batch, route_of
 from worker import lanes, nudges
 from worker.claims import claim
 from worker.infobip.client import Infobip
 from worker.lookups import Lookups
 from worker.models import Attempt, Lane, Message, Submission
-from worker.rates import Rates
 from worker.sending import Sender
 from worker.settings import Settings, settings
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[str]:
-    with running_sandbox("--logs-per-minute", "100000") as url:
-        yield url
-
-
 @pytest.fixture
-def lane(session: Session, sandbox: str) -> MadeLane:
-    httpx.put(sandbox + "/sandbox/faults", json={}).raise_for_status()
-    httpx.delete(sandbox + "/sandbox/log")
-    return make_lane(session, base_url=sandbox)
-
-
-@pytest.fixture
-def infobip() -> Iterator[Infobip]:
-    with Infobip(request_timeout_seconds=5.0) as client:
-        yield client
-
-
-@pytest.fixture
-def sender(engine: Engine, infobip: Infobip, redis_url: str, fresh_settings: Settings) -> Iterator[Sender]:
-    with redis.Redis.from_url(redis_url) as client:
-        yield Sender(engine, infobip, Rates(client), fresh_settings, lambda *_: None)
+def lane(sandbox_lane: MadeLane) -> MadeLane:
+    return sandbox_lane
 
 
 def states(session: Session, ids: list[UUID]) -> list[str]:
