@@ -7,11 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import redis
 
 from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+
+# On a shared machine a slow moment says nothing of the code.
+hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared")
 
 TEMPLATE = "migrated_template"
 _numbers = itertools.count(1)

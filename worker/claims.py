@@ -1,7 +1,7 @@
 """The claim: which messages leave now, and the submission they leave in.
 
 Every submission, of whatever origin, is opened here, in the transaction that decides that its messages may leave:
-first attempts, retries and probes by `claim`, resubmissions after doubt and the parts of a refused request by `reopen`.
+first attempts and retries by `claim`, resubmissions after doubt and the parts of a refused request by `reopen`.
 """
 
 from dataclasses import dataclass, field
@@ -32,8 +32,8 @@ _OUTGOING = """
 """
 
 _ROUTE = text("""
-    SELECT l.id, l.channel, l.message_type, l.kind, c.id AS credential_id, c.version, c.base_url, c.api_key,
-           c.webhook_token, c.messages_per_second
+    SELECT l.id, l.channel, l.message_type, l.kind, c.id AS credential_id, c.version, c.account_since, c.base_url,
+           c.api_key, c.webhook_token, c.messages_per_second
     FROM lane l JOIN credential c ON c.id = l.credential_id WHERE l.id = :lane
 """)
 
@@ -94,6 +94,7 @@ class Route:
     is_held: bool
     credential_id: UUID
     credential_version: int
+    account_since: int  # submissions of an earlier version of the credential went to another account
     account: Account
     webhook_token: str = field(repr=False)
     messages_per_second: int | None
@@ -122,6 +123,7 @@ def read_route(session: Session, lane_id: UUID) -> Route | None:
         is_held=row.kind is not None,
         credential_id=row.credential_id,
         credential_version=row.version,
+        account_since=row.account_since,
         account=Account(row.base_url, decrypt(row.api_key)),
         webhook_token=decrypt(row.webhook_token),
         messages_per_second=row.messages_per_second,

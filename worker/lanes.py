@@ -27,9 +27,12 @@ _log = structlog.get_logger()
 _DUE = text("""
     SELECT l.id FROM lane l
     WHERE l.message_type = :message_type AND (l.kind IS NULL OR l.probe_at <= statement_timestamp())
-      AND EXISTS (
+      AND (EXISTS (
         SELECT FROM message m WHERE m.lane_id = l.id AND m.state IN ('queued', 'retrying') AND NOT m.held
           AND m.next_attempt_at <= statement_timestamp())
+        OR l.id = ANY (ARRAY(
+          SELECT DISTINCT s.lane_id FROM attempt a JOIN submission s ON s.id = a.submission_id
+          WHERE a.outcome = 'absent' AND a.look_at > statement_timestamp())))
     ORDER BY random()
 """)
 
@@ -72,6 +75,7 @@ _SENT_WITH = text("""
 """)
 
 _OPEN = "kind = NULL, reason = NULL, held_until = NULL, probe_at = NULL, probes = 0, faults = 0"
+NO_REFUSALS = "refusal = NULL, refusals = 0, refused_batches = '{}'"
 _SUCCEEDED = text(f"""
     UPDATE lane SET {_OPEN}
     WHERE id = :lane AND (faults > 0 OR kind IS NOT NULL)
@@ -79,18 +83,36 @@ _SUCCEEDED = text(f"""
       AND (kind IS NULL OR (kind = 'fault' AND (:is_probe OR probe_at <= statement_timestamp()))
            OR (kind = 'account' AND :is_probe))
 """)
-_RELEASE = text(f"UPDATE lane SET {_OPEN} WHERE credential_id = :credential AND (kind IS NOT NULL OR faults > 0)")
+_RELEASE = text(f"""
+    UPDATE lane SET {_OPEN}, {NO_REFUSALS}
+    WHERE credential_id = :credential AND (kind IS NOT NULL OR faults > 0 OR refusals > 0)
+""")
 _FAULT = text("UPDATE lane SET faults = faults + 1 WHERE id = :lane RETURNING faults")
 
 
 def due_lanes(session: Session, message_type: MessageType) -> list[UUID]:
-    """Lanes of this type with a message due that may be tried: open ones, and held ones whose probe is due."""
+    """Lanes of this type with something to send, first or again: open ones, and held ones whose probe is due."""
     return list(session.execute(_DUE, {"message_type": message_type}).scalars())
 
 
-def hold(session: Session, route: Route, kind: HoldKind, reason: str, *, only_channel: str | None = None) -> None:
-    """Account trouble: hold all lanes of the credential, or those of one channel."""
-    _hold(session, route.credential_id, route.credential_version, kind, reason, channel=only_channel)
+def lock_credential(session: Session, route: Route) -> int:
+    """Before a lane is locked: the order in which a change of key locks them. Returns the credential's version."""
+    version: int = session.execute(_VERSION, {"credential": route.credential_id}).scalar_one()
+    return version
+
+
+def hold(
+    session: Session,
+    route: Route,
+    kind: HoldKind,
+    reason: str,
+    *,
+    only_channel: str | None = None,
+    only_lane: bool = False,
+) -> None:
+    """Account trouble: hold all lanes of the credential, or those of one channel, or this one."""
+    lane = route.lane_id if only_lane else None
+    _hold(session, route.credential_id, route.credential_version, kind, reason, channel=only_channel, lane=lane)
 
 
 def hold_for_report(session: Session, submission_id: UUID, reason: str) -> None:
@@ -106,7 +128,7 @@ def pause(session: Session, route: Route, seconds: float, reason: str) -> None:
 
 def count_fault(session: Session, route: Route, reason: str) -> None:
     """A request without a usable answer: several in a row hold the lane for seconds."""
-    session.execute(_VERSION, {"credential": route.credential_id})  # before the lane: the order of a change of key
+    lock_credential(session, route)
     faults = session.execute(_FAULT, {"lane": route.lane_id}).scalar_one()
     if faults >= FAULTS_IN_A_ROW:
         _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, lane=route.lane_id)

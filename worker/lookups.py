@@ -1,15 +1,21 @@
 """Asking Infobip's logs: about attempts of unknown fate, and about reports that have not come.
 
 An unknown fate is settled by a row found (applied as a report with source `pull`), or, absent at each look, by going
-out again under the same attempt number: Infobip refuses an ID it has seen, so even a log that was slow costs no second
-copy. A look belongs to the process that took it for a minute; if that process dies, it falls due again.
+out again under the same attempt number (resubmission.py): Infobip refuses an ID it has seen, so even a log that was
+slow costs no second copy. A look belongs to the process that took it for a minute; if that process dies at any line
+here, it falls due again.
+
+    take what is due       | commit
+    ask, page by page        within the account's 120 calls a minute, no transaction open
+    apply the rows found   | commit        as reports
+    conclude               | commit        the next look, absent, or the end
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,25 +23,28 @@ import structlog
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from worker import lanes
-from worker.claims import OpenSubmission, Route, read_route, reopen
+from worker.boundaries import Boundary, reached
+from worker.claims import Route, read_route
 from worker.db import open_session
-from worker.errors import SendError
-from worker.infobip.client import BULK_IDS_A_CALL, Infobip
+from worker.errors import SendError, Throttled
+from worker.infobip.client import BULK_IDS_A_CALL, MOST_LOG_ROWS, Infobip, LogPage
 from worker.infobip.reports import Report
 from worker.looks import LOGS_REACH_BACK, missing_report_look
-from worker.reasons import BATCH_CANCELLED, UNKNOWN_FATE
+from worker.rates import LogBudget
+from worker.reasons import ACCOUNT_CHANGED, BATCH_CANCELLED, UNKNOWN_FATE
 from worker.reports import apply_reports
 from worker.retry import LEAST_REMAINING
 from worker.settings import Settings
 from worker.states import State
 from worker.transitions import LockedMessage, Transitions, database_now, lock
-from worker.words import AttemptOutcome, MessageType, Outcome, Source
+from worker.words import UNSETTLED, AttemptOutcome, MessageType, Outcome, Source
 
-GROUP = 1000  # attempts taken at once
+GROUP = 2000  # attempts taken at once
+MESSAGES_A_LOOK = 5 * MOST_LOG_ROWS  # so that a few calls answer it whole
 TAKEN_FOR = timedelta(seconds=60)
 LOGS_AWAY_WAIT = timedelta(seconds=15)  # until the logs are asked again when they could not be reached
-HELD_WAIT = timedelta(seconds=5)  # until it is asked again about what may not leave now
+ABSENT_FOR = timedelta(seconds=60)  # how long "the logs do not show it" counts: then they are asked again
+LONGEST_WAIT_SECONDS = 5.0  # for a call within the budget, once a look has begun
 
 _log = structlog.get_logger()
 
@@ -44,69 +53,127 @@ _TAKE = text("""
     UPDATE attempt SET look_at = statement_timestamp() + :taken_for
     FROM (
         SELECT message_id, number FROM attempt WHERE look_at <= statement_timestamp()
-        ORDER BY outcome = 'in doubt' DESC, look_at LIMIT :group FOR UPDATE SKIP LOCKED
+        ORDER BY outcome IN ('in doubt', 'absent') DESC, look_at LIMIT :group FOR UPDATE SKIP LOCKED
     ) AS due
     WHERE attempt.message_id = due.message_id AND attempt.number = due.number
-    RETURNING attempt.message_id, attempt.number, attempt.submission_id
+    RETURNING attempt.message_id, attempt.number, attempt.submission_id,
+              attempt.outcome IN ('in doubt', 'absent') AS is_doubt
 """)
-_SUBMISSIONS = text("SELECT id, lane_id, bulk_ids FROM submission WHERE id = ANY(:ids)")
+_SUBMISSIONS = text("""
+    SELECT id, lane_id, bulk_ids, credential_version, message_count FROM submission WHERE id = ANY(:ids) ORDER BY id
+""")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Look:
-    """What is asked of one account's logs in one call: these bulk IDs, on behalf of these attempts."""
+    """What is asked of one account's logs: these bulk IDs, on behalf of these attempts. All are doubts, or none is."""
 
     route: Route
-    bulk_ids: list[UUID]
-    attempts: dict[UUID, int]  # message ID: attempt number
+    is_about_doubts: bool
+    is_of_former_account: bool  # which this credential cannot ask any more
+    bulk_ids: list[UUID] = field(default_factory=list)
+    attempts: dict[UUID, int] = field(default_factory=dict)  # message ID: attempt number
+    message_count: int = 0
+
+    def has_room_for(self, submission: Any) -> bool:
+        ids, messages = len(self.bulk_ids) + len(submission.bulk_ids), self.message_count + submission.message_count
+        return not self.bulk_ids or (ids <= BULK_IDS_A_CALL and messages <= MESSAGES_A_LOOK)
+
+    def add(self, submission: Any, attempts: dict[UUID, int]) -> None:
+        self.bulk_ids.extend(submission.bulk_ids)
+        self.attempts.update(attempts)
+        self.message_count += submission.message_count
+
+
+class _BudgetSpent(Exception):
+    """The account's logs were asked as often as they may be."""
 
 
 class Lookups:
-    """The looks of one process. `send` hands a resubmission to Infobip and records the answer."""
+    """The looks of one process. `nudge` tells a lane's workers that something is to go out again."""
 
     def __init__(
         self,
         engine: Engine,
         infobip: Infobip,
+        budget: LogBudget,
         settings: Settings,
-        send: Callable[[OpenSubmission], None],
-        monotonic: Callable[[], float] = time.monotonic,
+        nudge: Callable[[UUID, str], None],
     ) -> None:
         self._engine = engine
         self._infobip = infobip
+        self._budget = budget
         self._settings = settings
-        self._send = send
-        self._monotonic = monotonic
+        self._nudge = nudge
 
     def look(self) -> int:
         """Take the attempts whose look is due, ask, and settle what the logs tell and what they do not."""
         with open_session(self._engine) as session, session.begin():
             taken = session.execute(_TAKE, {"group": GROUP, "taken_for": TAKEN_FOR}).all()
             looks = _plan(session, taken)
+        if taken:
+            reached(Boundary.LOOK_TAKEN)
+        silent: set[UUID] = set()  # credentials that are not asked again in this round
         for look in looks:
             try:
-                self._settle(look)
+                self._settle(look, silent)
             except Exception:  # the other looks must not wait for this one's trouble; it falls due again
                 _log.exception("look_failed", lane_id=str(look.route.lane_id))
         return len(taken)
 
-    def _settle(self, look: Look) -> None:
-        rows = self._ask(look)
-        if rows is not None:
+    def _settle(self, look: Look, silent: set[UUID]) -> None:
+        rows: list[Report] = []
+        are_logs_known = False
+        if not look.is_of_former_account and look.route.credential_id not in silent:
+            are_logs_known = self._ask(look, rows)
+            reached(Boundary.LOGS_READ)
+            if not are_logs_known:
+                silent.add(look.route.credential_id)
+        if rows:
             self._apply(look, rows)
-        for submission in self._conclude(look, are_logs_known=rows is not None):
-            self._send(submission)
+        if self._conclude(look, are_logs_known=are_logs_known):
+            self._nudge(look.route.lane_id, look.route.message_type)
 
-    def _ask(self, look: Look) -> list[Report] | None:
-        """The rows of these messages; None where the logs are out of reach."""
-        pages = self._infobip.logs(look.route.account, look.route.channel, look.bulk_ids)
+    def _ask(self, look: Look, rows: list[Report]) -> bool:
+        """Collect the rows of these attempts. False where the logs could not be read to their end: what is not among
+        the rows may yet be there.
+        """
+        credential_id = look.route.credential_id
         try:
-            return [
-                row for page in pages for row in page if isinstance(row, Report) and row.message_id in look.attempts
-            ]
+            for page in self._pages(look):
+                rows += [row for row in page.rows if isinstance(row, Report) and row.message_id in look.attempts]
+        except _BudgetSpent:
+            return False
         except SendError as error:
-            _log.warning("logs_unreachable", credential_id=str(look.route.credential_id), detail=error.brief)
-            return None
+            _log.warning("logs_unreachable", credential_id=str(credential_id), detail=error.brief)
+            if isinstance(error, Throttled):
+                self._budget.overdrawn(credential_id, error.retry_after_seconds)
+            return False
+        return True
+
+    def _pages(self, look: Look) -> Iterator[LogPage]:
+        """Errors: SendError; _BudgetSpent."""
+        route, patience = look.route, 0.0
+        for start in range(0, len(look.bulk_ids), BULK_IDS_A_CALL):
+            bulk_ids = look.bulk_ids[start : start + BULK_IDS_A_CALL]
+            cursor: str | None = None
+            while True:
+                self._spend(look, patience)
+                page = self._infobip.log_page(route.account, route.channel, bulk_ids, cursor)
+                yield page
+                # A look that has begun is worth a wait: the next one would read the same pages again.
+                patience = LONGEST_WAIT_SECONDS
+                cursor = page.cursor
+                if cursor is None:
+                    break
+
+    def _spend(self, look: Look, patience_seconds: float) -> None:
+        """One call of the account's budget. Errors: _BudgetSpent."""
+        ends = time.monotonic() + patience_seconds
+        while wait := self._budget.take(look.route.credential_id, is_for_doubts=look.is_about_doubts):
+            if time.monotonic() + wait > ends:
+                raise _BudgetSpent
+            time.sleep(wait)
 
     def _apply(self, look: Look, rows: list[Report]) -> None:
         """A log row counts as a report. One that says only what we know, that it is pending, is no news."""
@@ -119,72 +186,83 @@ class Lookups:
                 and (row.verdict.outcome is not Outcome.PENDING or message.state is State.SENDING)
             ]
             apply_reports(session, [(look.route.credential_id, news)], Source.PULL)
+            reached(Boundary.LOOK_WRITTEN)
+        reached(Boundary.LOOK_COMMITTED)
 
-    def _conclude(self, look: Look, *, are_logs_known: bool) -> list[OpenSubmission]:
-        """For each attempt that the logs did not settle: its next look, or what follows where none is left.
-
-        Returns the submissions in which attempts go out again.
+    def _conclude(self, look: Look, *, are_logs_known: bool) -> bool:
+        """For each attempt that the logs did not settle: its next look, or what follows where none is left. True where
+        some are to go out again.
         """
-        again: list[LockedMessage] = []
         with open_session(self._engine) as session, session.begin():
             transitions = Transitions(session, database_now(session))
             for message in lock(session, look.attempts).values():
                 if message.number != look.attempts[message.id]:
                     continue  # it has gone on meanwhile: nobody asked about its current attempt
                 if message.state is State.SENT:
-                    self._wait_for_report(transitions, message, are_logs_known=are_logs_known)
-                elif message.state is State.SENDING and message.attempt_outcome is AttemptOutcome.IN_DOUBT:
-                    if not are_logs_known:
+                    self._wait_for_report(transitions, message, look, are_logs_known=are_logs_known)
+                elif message.state is State.SENDING and message.attempt_outcome in UNSETTLED:
+                    if are_logs_known:
+                        self._absent_once_more(transitions, message)
+                    elif look.is_of_former_account:
+                        self._doubt_for_good(transitions, message)
+                    else:
                         self._doubt_without_logs(transitions, message)
-                    elif self._is_free_to_go(transitions, message):
-                        again.append(message)
-            is_probe = any(not message.is_lane_open for message in again)
-            if is_probe:
-                again = self._only_a_probe(session, transitions, look.route, again)
+            has_absent = transitions.has_outcome(AttemptOutcome.ABSENT)
             transitions.write()
-            return self._reopen(session, look.route, again, is_probe=is_probe)
+            reached(Boundary.LOOK_WRITTEN)
+        reached(Boundary.LOOK_COMMITTED)
+        return has_absent
 
-    def _wait_for_report(self, transitions: Transitions, message: LockedMessage, *, are_logs_known: bool) -> None:
+    def _wait_for_report(
+        self, transitions: Transitions, message: LockedMessage, look: Look, *, are_logs_known: bool
+    ) -> None:
         now, looks = transitions.now, message.looks + are_logs_known
-        delays = self._settings.missing_report_after
-        following = missing_report_look(message.answered_at or now, looks, message.expires_at, delays)
-        look_at = following if are_logs_known else now + LOGS_AWAY_WAIT
+        look_at: datetime | None = now + LOGS_AWAY_WAIT
+        if are_logs_known or look.is_of_former_account:
+            delays = self._settings.missing_report_after
+            looks = looks if are_logs_known else len(delays) + 1
+            look_at = missing_report_look(message.answered_at or now, looks, message.expires_at, delays)
         transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED, look_at=look_at, looks=looks)
 
-    def _doubt_without_logs(self, transitions: Transitions, message: LockedMessage) -> None:
-        if message.doubted_at is not None and transitions.now > message.doubted_at + LOGS_REACH_BACK:
-            transitions.settle(message.id, message.number, AttemptOutcome.IN_DOUBT, UNKNOWN_FATE)
-            transitions.move(message, State.UNCONFIRMED, UNKNOWN_FATE)
-        else:
-            self._doubt_on(transitions, message, message.looks, LOGS_AWAY_WAIT)
-
-    def _is_free_to_go(self, transitions: Transitions, message: LockedMessage) -> bool:
-        """An attempt in doubt that the logs do not show. True where it was absent at each look and may leave again."""
+    def _absent_once_more(self, transitions: Transitions, message: LockedMessage) -> None:
+        """The logs do not show it: after the last of its looks it may go out again, if it still may leave."""
         delays = self._settings.doubt_looks
-        looks = message.looks + 1
+        looks = min(message.looks + 1, len(delays))
         if looks < len(delays):
             self._doubt_on(transitions, message, looks, delays[looks] - delays[looks - 1])
-        elif message.may_leave:
-            return True
         elif message.is_cancelled:
             transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
             transitions.move(message, State.CANCELLED, BATCH_CANCELLED)
         elif message.expires_at < transitions.now + LEAST_REMAINING:
             transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
             transitions.move(message, State.EXPIRED, message.reason or UNKNOWN_FATE)
-        else:  # its batch is paused: ask once more before it goes
-            self._doubt_on(transitions, message, len(delays) - 1, HELD_WAIT)
-        return False
+        else:  # a lane that is held, or a batch that is paused, may outlast this word: then the logs are asked anew
+            transitions.settle(
+                message.id,
+                message.number,
+                AttemptOutcome.ABSENT,
+                UNKNOWN_FATE,
+                look_at=transitions.now + ABSENT_FOR,
+                looks=looks,
+            )
 
-    def _only_a_probe(
-        self, session: Session, transitions: Transitions, route: Route, free: list[LockedMessage]
-    ) -> list[LockedMessage]:
-        """Of a held lane, one goes as its probe when that is due (nothing else may be waiting there to be one); the
-        others are asked about once more."""
-        probes = free[:1] if lanes.take_probe(session, route.lane_id) else []
-        for message in free[len(probes) :]:
-            self._doubt_on(transitions, message, len(self._settings.doubt_looks) - 1, HELD_WAIT)
-        return probes
+    def _doubt_without_logs(self, transitions: Transitions, message: LockedMessage) -> None:
+        if message.doubted_at is not None and transitions.now > message.doubted_at + LOGS_REACH_BACK:
+            self._leave_unconfirmed(transitions, message, UNKNOWN_FATE)
+        else:
+            self._doubt_on(transitions, message, message.looks, LOGS_AWAY_WAIT)
+
+    def _doubt_for_good(self, transitions: Transitions, message: LockedMessage) -> None:
+        """The account that may have it cannot be asked, and another must not get it: only a report can tell now."""
+        ends = message.expires_at + self._settings.report_grace
+        if transitions.now >= ends:
+            self._leave_unconfirmed(transitions, message, ACCOUNT_CHANGED)
+        else:
+            self._doubt_on(transitions, message, message.looks, ends - transitions.now)
+
+    def _leave_unconfirmed(self, transitions: Transitions, message: LockedMessage, reason: str) -> None:
+        transitions.settle(message.id, message.number, AttemptOutcome.IN_DOUBT, reason)
+        transitions.move(message, State.UNCONFIRMED, reason)
 
     def _doubt_on(self, transitions: Transitions, message: LockedMessage, looks: int, wait: timedelta) -> None:
         transitions.settle(
@@ -196,41 +274,31 @@ class Lookups:
             looks=looks,
         )
 
-    def _reopen(
-        self, session: Session, route: Route, messages: list[LockedMessage], *, is_probe: bool
-    ) -> list[OpenSubmission]:
-        """Children of the submissions whose attempts go out again; each carries all bulk IDs of its parent."""
-        by_parent: dict[UUID, list[tuple[UUID, int]]] = defaultdict(list)
-        for message in messages:
-            assert message.submission_id is not None
-            by_parent[message.submission_id].append((message.id, message.number))
-        parents = session.execute(_SUBMISSIONS, {"ids": list(by_parent)}).all()
-        lease, now = self._settings.lease_seconds, self._monotonic()
-        return [
-            reopen(session, route, row.id, row.bulk_ids, by_parent[row.id], lease, now, is_probe=is_probe)
-            for row in parents
-        ]
-
 
 def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
-    """The calls that answer for these attempts: by lane, as many bulk IDs as one call takes; transactional first."""
+    """The calls that answer for these attempts: by lane and kind, as many bulk IDs as one call takes; doubts first, and
+    among them transactional ones."""
     attempts: dict[UUID, dict[UUID, int]] = defaultdict(dict)
+    doubts: set[UUID] = set()
     for row in taken:
         attempts[row.submission_id][row.message_id] = row.number
-    by_lane: dict[UUID, list[Any]] = defaultdict(list)
+        if row.is_doubt:
+            doubts.add(row.submission_id)
+    routes: dict[UUID, Route | None] = {}
+    filling: dict[tuple[UUID, bool, bool], Look] = {}
+    looks: list[Look] = []
     for submission in session.execute(_SUBMISSIONS, {"ids": list(attempts)}):
-        by_lane[submission.lane_id].append(submission)
-    looks = []
-    for lane_id, submissions in by_lane.items():
-        route = read_route(session, lane_id)
+        if submission.lane_id not in routes:
+            routes[submission.lane_id] = read_route(session, submission.lane_id)
+        route = routes[submission.lane_id]
         if route is None:
             continue
-        look = Look(route, [], {})
-        for submission in submissions:
-            if look.bulk_ids and len(look.bulk_ids) + len(submission.bulk_ids) > BULK_IDS_A_CALL:
-                looks.append(look)
-                look = Look(route, [], {})
-            look.bulk_ids.extend(submission.bulk_ids)
-            look.attempts.update(attempts[submission.id])
-        looks.append(look)
-    return sorted(looks, key=lambda look: look.route.message_type != MessageType.TRANSACTIONAL)
+        is_former = submission.credential_version < route.account_since
+        kind = (submission.lane_id, submission.id in doubts, is_former)
+        if kind not in filling or not filling[kind].has_room_for(submission):
+            filling[kind] = Look(route, submission.id in doubts, is_former)
+            looks.append(filling[kind])
+        filling[kind].add(submission, attempts[submission.id])
+    return sorted(
+        looks, key=lambda look: (not look.is_about_doubts, look.route.message_type != MessageType.TRANSACTIONAL)
+    )

@@ -39,6 +39,14 @@ def _words() -> Any:
     )
 
 
+def _count() -> Any:
+    return Field(default=0, nullable=False, sa_column_kwargs={"server_default": "0"})
+
+
+def _ids(**options: Any) -> Any:
+    return Field(default_factory=list, sa_type=ARRAY(sa.Uuid), nullable=False, **options)
+
+
 def _json() -> Any:
     return Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
 
@@ -84,6 +92,8 @@ class Credential(SQLModel, table=True):
     webhook_token: bytes = Field(sa_type=sa.LargeBinary, nullable=False)  # encrypted: Infobip's URLs are shown again
     previous_webhook_token: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
     version: int = Field(default=1, nullable=False)  # grows when key or URL change: older answers hold no lane
+    # Since which version it is the account it is now: another one's logs know nothing of what went out before.
+    account_since: int = Field(default=1, nullable=False, sa_column_kwargs={"server_default": "1"})
     created_at: datetime = _utc(now=True)
     updated_at: datetime = _utc(now=True)
     deleted_at: datetime | None = _utc(nullable=True)
@@ -108,6 +118,11 @@ class Lane(SQLModel, table=True):
     probe_at: datetime | None = _utc(nullable=True)
     probes: int = Field(default=0, nullable=False)  # since the hold began: the interval grows with it
     faults: int = Field(default=0, nullable=False)  # requests in a row without a usable answer
+    refusal: str | None = _text()  # what its last messages in a row were refused for, alike
+    refusals: int = _count()  # how many they are
+    refused_batches: list[UUID] = _ids(
+        sa_column_kwargs={"server_default": "{}"}
+    )  # whose they are; a single send stands for itself
 
 
 class Surface(SQLModel, table=True):
@@ -140,9 +155,16 @@ class Surface(SQLModel, table=True):
 
 
 class Batch(SQLModel, table=True):
-    """The messages accepted in one request, and what they share, resolved once at enqueue."""
+    """The messages accepted in one request, and what they share, resolved once at enqueue.
 
-    __table_args__ = (_callback_index("batch_callback"),)
+    `paused_at` stops them all at once, through the gate; a sweep then takes those that wait out of the due index, and
+    `held_through` says how far it came (worker/steering.py).
+    """
+
+    __table_args__ = (
+        _callback_index("batch_callback"),
+        sa.Index("batch_held", "id", postgresql_where=sa.text("paused_at IS NOT NULL OR held_through IS NOT NULL")),
+    )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     surface_id: UUID = Field(nullable=False)
@@ -158,6 +180,10 @@ class Batch(SQLModel, table=True):
     send_at: datetime | None = _utc(nullable=True)
     expires_at: datetime = _utc()
     paused_at: datetime | None = _utc(nullable=True)
+    pause_reason: str | None = _text()  # a sentence; null where a person paused it
+    held_through: UUID | None = None  # the last message that the sweep has passed: none after it is held
+    refusal: str | None = _text()  # what its last messages in a row were refused for, alike
+    refusals: int = _count()  # how many they are
     cancelled_at: datetime | None = _utc(nullable=True)
     created_at: datetime = _utc(now=True)
 
@@ -203,14 +229,14 @@ class Message(SQLModel, table=True):
 
 
 class Submission(SQLModel, table=True):
-    """One HTTP request to Infobip with many messages; its ID goes out as `bulkId`. Outcome null: open, or abandoned."""
+    """One HTTP request to Infobip with many messages; its ID goes out as `bulkId`. Outcome null: open."""
 
     __table_args__ = (sa.Index("submission_open", "lease_until", postgresql_where=sa.text("outcome IS NULL")),)
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     parent_id: UUID | None = None  # the submission this one resubmits or splits
     # Every ID under which Infobip may know the attempts in here: the ancestors' and its own.
-    bulk_ids: list[UUID] = Field(default_factory=list, sa_type=ARRAY(sa.Uuid), nullable=False)
+    bulk_ids: list[UUID] = _ids()
     lane_id: UUID = Field(nullable=False)
     credential_version: int = Field(nullable=False)
     message_count: int = Field(nullable=False)
@@ -227,6 +253,7 @@ class Attempt(SQLModel, table=True):
     __table_args__ = (
         sa.Index("attempt_submission", "submission_id"),
         sa.Index("attempt_look", "look_at", postgresql_where=sa.text("look_at IS NOT NULL")),
+        sa.Index("attempt_absent", "submission_id", postgresql_where=sa.text("outcome = 'absent'")),
     )
 
     message_id: UUID = Field(primary_key=True)

@@ -1,61 +1,254 @@
-"""The rate of a credential: one token bucket in Redis for all workers.
+"""How fast a credential may send, and how often Infobip's logs may be asked: token buckets in Redis, for all workers.
 
-Tokens are taken before messages are claimed, so that nothing claimed outlives its lease waiting for its turn. An empty
-Redis starts the bucket empty; a Redis that is away grants nothing, and its return is found by the next tick.
+Tokens are taken before messages are claimed, so that nothing claimed outlives its lease waiting for its turn. A grant
+may put the bucket into debt, and the next one waits until that is paid: so messages leave in pieces of a tenth of a
+second, not in bursts. Time that nobody used is saved for at most a second, and only while there was work: a lane that
+was idle, held, or cut off starts slowly.
+
+    marketing       goes while there is no debt
+    transactional   goes until the debt is a second's worth; marketing pays it back
+    unasked         halves of a refused request and probes: they go, and everyone pays
+
+An empty Redis starts the bucket with a piece still to be earned. A Redis that is away grants nothing where there is a
+rate, and its return is found by the next tick.
+
+After a 429 the rate is half of what was reached, at least a tenth of the configured one, and grows back within half a
+minute. Where none is configured, what was learnt holds for a minute. All of that is Redis' to forget.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 import redis
 import structlog
 
 from worker.settings import settings
+from worker.words import MessageType
 
-# KEYS[1]: hash {tokens, at} of one credential. ARGV: rate (tokens a second, also the bucket's size), wanted.
-_TAKE = """
-local now = redis.call('TIME')
-now = now[1] + now[2] / 1e6
+PIECE_SECONDS = 0.1  # worth of messages in one grant, where nothing was saved
+SAVED_SECONDS = 0.9  # with a piece, no grant is more than the rate allows in a second
+OVERDRAFT_SECONDS = 1.0
+QUIET_SECONDS = 2.0  # after that long without a grant nothing is saved: nobody was at work
+LEAST_SHARE = 0.1  # of the configured rate, whatever Infobip says
+RECOVERY_SECONDS = 30.0
+UNLEARN_SECONDS = 60.0
+
+LOGS_A_MINUTE = 120  # Infobip's limit
+LOGS_SAVED = 20  # these and what comes back within a minute stay under the limit
+LOGS_A_SECOND = (LOGS_A_MINUTE - LOGS_SAVED - 4) / 60
+LOGS_FOR_DOUBTS = 10  # tokens that looks for missing reports leave to the doubts
+
+_AWAY_WAIT = 0.05
+
+# KEYS[1]: hash of one credential.
+#   tokens, at        the bucket, and when it was last counted
+#   rested            1: whoever came last found nothing more to send
+#   limit, limited_at the rate learnt from a 429, and when
+#   second, now_sent, before_sent   messages granted in that second and in the one before
+# ARGV: rate ("" for none), time ("" for Redis's own).
+_COMMON = f"""
+local key = KEYS[1]
+local clock = redis.call('TIME')
+local now = tonumber(ARGV[2]) or (clock[1] + clock[2] / 1e6)
+local configured = tonumber(ARGV[1])
+local held = {{}}
+local flat = redis.call('HGETALL', key)
+for i = 1, #flat, 2 do held[flat[i]] = flat[i + 1] end
+local function number(name) return tonumber(held[name]) end
+local function keep(...) redis.call('HSET', key, ...) redis.call('EXPIRE', key, 300) end
+
+local function rate()
+    local limit = number('limit')
+    if not limit then return configured end
+    local age = now - number('limited_at')
+    if not configured then return age < {UNLEARN_SECONDS} and limit or nil end
+    return math.min(configured, limit + (configured - limit) * math.min(1, age / {RECOVERY_SECONDS}))
+end
+
+local function count(n)
+    local second = math.floor(now)
+    if number('second') == second then
+        keep('now_sent', math.max(0, number('now_sent') + n))
+    elseif n > 0 then
+        local before = number('second') == second - 1 and number('now_sent') or 0
+        keep('second', second, 'now_sent', n, 'before_sent', before)
+    end
+end
+
+local function piece(rate) return math.max(1, rate * {PIECE_SECONDS}) end
+
+local function tokens(rate)
+    local tokens, at = number('tokens'), number('at')
+    if not tokens then return -piece(rate) end
+    local was_at_work = held['rested'] == '0' and now - at <= {QUIET_SECONDS}
+    return math.min(tokens + math.max(0, now - at) * rate, was_at_work and rate * {SAVED_SECONDS} or 0)
+end
+
+local function set_tokens(n, rested)
+    keep('tokens', string.format('%.6f', n), 'at', string.format('%.6f', now), 'rested', rested)
+end
+"""
+
+# ARGV[3]: wanted. ARGV[4]: the debt, in seconds' worth, within which it goes. Returns {granted, milliseconds to wait}.
+_TAKE = (
+    _COMMON
+    + """
+local wanted, overdraft = tonumber(ARGV[3]), tonumber(ARGV[4])
+local rate = rate()
+if not rate then
+    count(wanted)
+    return {wanted, 0}
+end
+local tokens = tokens(rate)
+local short = -rate * overdraft - tokens
+if short > 0 then
+    set_tokens(tokens, 0)
+    return {0, math.ceil(short / rate * 1000)}
+end
+local granted = math.min(wanted, math.floor(math.max(tokens, 0) + piece(rate)))
+set_tokens(tokens - granted, 0)
+count(granted)
+return {granted, 0}
+"""
+)
+
+# ARGV[3]: how many; negative gives back, and then nothing is saved any more.
+_CHARGE = (
+    _COMMON
+    + """
+local n = tonumber(ARGV[3])
+count(n)
+local rate = rate()
+if rate then
+    local left = tokens(rate) - n
+    set_tokens(n < 0 and math.min(left, 0) or left, n < 0 and 1 or 0)
+end
+return 0
+"""
+)
+
+_SLOW_DOWN = (
+    _COMMON
+    + f"""
+local reached = math.max(number('now_sent') or 0, number('before_sent') or 0)
+local limit = math.max(1, reached / 2, (configured or 0) * {LEAST_SHARE})
+if configured then limit = math.min(limit, configured) end
+keep('limit', limit, 'limited_at', string.format('%.6f', now))
+set_tokens(math.min(number('tokens') or 0, 0), 1)
+return tostring(limit)
+"""
+)
+
+# KEYS[1]: hash {tokens, at}. ARGV[1]: tokens that must be left. Returns milliseconds to wait; 0: one was taken.
+_TAKE_LOG_CALL = f"""
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1e6
 local held = redis.call('HMGET', KEYS[1], 'tokens', 'at')
-local rate, wanted = tonumber(ARGV[1]), tonumber(ARGV[2])
-local tokens = math.min(rate, (tonumber(held[1]) or 0) + math.max(0, now - (tonumber(held[2]) or now)) * rate)
-local granted = math.max(0, math.floor(math.min(wanted, tokens)))
-redis.call('HSET', KEYS[1], 'tokens', tostring(tokens - granted), 'at', string.format('%.6f', now))
-redis.call('EXPIRE', KEYS[1], 60)
-return granted
+local earned = math.max(0, now - (tonumber(held[2]) or now)) * {LOGS_A_SECOND}
+local tokens = math.min({LOGS_SAVED}, (tonumber(held[1]) or 0) + earned)
+local short = tonumber(ARGV[1]) + 1 - tokens
+if short <= 0 then tokens = tokens - 1 end
+redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', now))
+redis.call('EXPIRE', KEYS[1], 300)
+return short <= 0 and 0 or math.ceil(short / {LOGS_A_SECOND} * 1000)
 """
 
 _log = structlog.get_logger()
 
 
+class Grant(NamedTuple):
+    """How many messages may be claimed now; where none, how long to wait before asking again."""
+
+    messages: int
+    wait_seconds: float = 0.0
+
+
 class Rates:
+    """The rates of all credentials. `per_second` is always the configured one; None: no limit of ours."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._take = client.register_script(_TAKE)
+        self._charge = client.register_script(_CHARGE)
+        self._slow_down = client.register_script(_SLOW_DOWN)
+
+    def take(
+        self,
+        credential_id: UUID,
+        per_second: int | None,
+        wanted: int,
+        message_type: str = MessageType.MARKETING,
+        *,
+        at: float | None = None,
+    ) -> Grant:
+        """Tokens for up to `wanted` messages. `at` in seconds stands in for Redis's clock."""
+        overdraft = OVERDRAFT_SECONDS if message_type == MessageType.TRANSACTIONAL else 0.0
+        try:
+            granted, wait = self._take(keys=[_key(credential_id)], args=[*_args(per_second, at), wanted, overdraft])
+        except redis.RedisError as error:
+            _away(credential_id, error)
+            return Grant(wanted) if per_second is None else Grant(0, _AWAY_WAIT)
+        return Grant(int(granted), int(wait) / 1000)
+
+    def charge(self, credential_id: UUID, per_second: int | None, messages: int, *, at: float | None = None) -> None:
+        """Account for messages that go without asking: the next ones wait for it."""
+        if messages:
+            self._run(self._charge, credential_id, [*_args(per_second, at), messages])
+
+    def give_back(self, credential_id: UUID, per_second: int | None, unused: int, *, at: float | None = None) -> None:
+        """Return tokens for which nothing was due: the lane rests."""
+        self.charge(credential_id, per_second, -unused, at=at)
+
+    def slow_down(self, credential_id: UUID, per_second: int | None, *, at: float | None = None) -> None:
+        """Infobip answered 429: half of what was reached, from now on."""
+        self._run(self._slow_down, credential_id, _args(per_second, at))
+
+    def _run(self, script: "redis.commands.core.Script", credential_id: UUID, args: list[float | str]) -> None:
+        """Where Redis is away, the loss is a little of the rate."""
+        try:
+            script(keys=[_key(credential_id)], args=args)
+        except redis.RedisError as error:
+            _away(credential_id, error)
+
+
+class LogBudget:
+    """Calls of Infobip's logs by one account: 120 a minute."""
+
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
-        self._take = client.register_script(_TAKE)
+        self._take = client.register_script(_TAKE_LOG_CALL)
 
-    def take(self, credential_id: UUID, per_second: int | None, wanted: int) -> int:
-        """How many messages may be claimed now, at most `wanted` and at most one second's worth. No rate: all."""
-        if per_second is None:
-            return wanted
+    def take(self, credential_id: UUID, *, is_for_doubts: bool) -> float:
+        """0 where one call may be made now, else the seconds until it may. Doubts go before missing reports."""
         try:
-            granted: int = self._take(keys=[_key(credential_id)], args=[per_second, min(wanted, per_second)])
+            wait: int = self._take(keys=[_log_key(credential_id)], args=[0 if is_for_doubts else LOGS_FOR_DOUBTS])
         except redis.RedisError as error:
-            _log.warning("rate_unknown", credential_id=str(credential_id), error=type(error).__name__)
-            return 0
-        return granted
+            _away(credential_id, error)
+            return 1.0
+        return wait / 1000
 
-    def give_back(self, credential_id: UUID, per_second: int | None, unused: int) -> None:
-        """Return tokens for which nothing was due. A failure costs only a little of the rate."""
-        if per_second is None or unused <= 0:
-            return
+    def overdrawn(self, credential_id: UUID, seconds: float) -> None:
+        """Infobip itself says that it is too much: nothing for that long. Another may be asking the same account."""
         try:
-            self._client.hincrbyfloat(_key(credential_id), "tokens", unused)
+            self._client.hset(_log_key(credential_id), "tokens", -seconds * LOGS_A_SECOND)
         except redis.RedisError as error:
-            _log.warning("rate_unknown", credential_id=str(credential_id), error=type(error).__name__)
+            _away(credential_id, error)
+
+
+def _args(per_second: int | None, at: float | None) -> list[float | str]:
+    return ["" if per_second is None else per_second, "" if at is None else at]
+
+
+def _away(credential_id: UUID, error: redis.RedisError) -> None:
+    _log.warning("rate_unknown", credential_id=str(credential_id), error=type(error).__name__)
 
 
 def _key(credential_id: UUID) -> str:
     return f"delivery:rate:{credential_id}"
+
+
+def _log_key(credential_id: UUID) -> str:
+    return f"delivery:logs:{credential_id}"
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ UNKNOWN_FATE = "unknown_fate"
 TOO_MANY_REQUESTS = "too_many_requests"
 CREDENTIAL_REFUSED = "credential_refused"
 BATCH_CANCELLED = "batch_cancelled"
+ACCOUNT_CHANGED = "account_changed"
 
 SENTENCES = {
     VALIDITY_OVER: "The validity period ended before the message could be sent.",
@@ -20,6 +21,10 @@ SENTENCES = {
     UNKNOWN_FATE: "Nobody knows whether Infobip took the request; its logs are asked before anything is sent again.",
     TOO_MANY_REQUESTS: "Infobip asked for a pause; nothing was sent.",
     CREDENTIAL_REFUSED: "Infobip refused the credential's key or address; nothing was sent.",
+    ACCOUNT_CHANGED: (
+        "Nobody knows whether Infobip took it, and the credential names another account since, so that nobody can ask: "
+        "the recipient may have it."
+    ),
     BATCH_CANCELLED: "The batch was cancelled before this message was delivered.",
 }
 

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine, TextClause, text
 
 from worker.answers import doubt
+from worker.boundaries import Boundary, reached
 from worker.db import open_session
 from worker.looks import LOGS_REACH_BACK
 from worker.reasons import NO_REPORT, VALIDITY_OVER
@@ -60,6 +61,8 @@ def abandon(engine: Engine, settings: Settings) -> int:
                 doubt(transitions, message, settings.doubt_looks, "the process that sent it went away")
         transitions.write()
         session.execute(_ABANDON, {"ids": ids})
+        reached(Boundary.LEASE_WRITTEN)
+    reached(Boundary.LEASE_COMMITTED)
     _log.warning("submissions_abandoned", count=len(ids), messages=len(messages))
     return len(ids)
 

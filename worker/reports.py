@@ -110,7 +110,7 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
         reports_total.labels(group.lower() if group in _GROUPS else "other", source.value, result.value).inc(n)
 
 
-_ASKED_ABOUT = (AttemptOutcome.IN_DOUBT, AttemptOutcome.ACCEPTED)
+_ASKED_ABOUT = (AttemptOutcome.IN_DOUBT, AttemptOutcome.ABSENT, AttemptOutcome.ACCEPTED)
 _GROUPS = {"ACCEPTED", "PENDING", "UNDELIVERABLE", "DELIVERED", "EXPIRED", "REJECTED"}
 
 

@@ -1,5 +1,6 @@
-"""Sending: claim what is due in a lane, hand it to Infobip, record the answer. Again, while there is more.
+"""Sending: open a submission in a lane, hand it to Infobip, record the answer. Again, while there is more.
 
+take tokens             killed here: a tenth of a second's worth of the rate is lost
 open a submission     | commit        killed before: nothing happened
 POST to Infobip         no transaction open; killed here or before the next commit: the lease runs out,
                         recovery.abandon puts its attempts in doubt, and Infobip's logs are asked
@@ -16,17 +17,19 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from worker import answers, lanes
+from worker.boundaries import Boundary, reached
 from worker.claims import OpenSubmission, Route, claim, read_route
 from worker.db import open_session, transact
-from worker.errors import SendError
+from worker.errors import SendError, Throttled
 from worker.infobip.client import Infobip
 from worker.infobip.payloads import SendRequest, sms_request
 from worker.metrics import submission_messages
-from worker.rates import Rates
+from worker.rates import Grant, Rates
+from worker.resubmission import resubmit
 from worker.settings import Settings
 
 LEAST_REMAINING_SECONDS = 1.0
-DRY_BUCKET_SECONDS = 0.05  # pause before tokens are asked for again
+LONGEST_WAIT_SECONDS = 0.25  # for tokens, before they are asked for again
 
 _log = structlog.get_logger()
 
@@ -60,18 +63,17 @@ class Sender:
             if self._monotonic() >= ends:
                 self._nudge(lane_id, route.message_type)
                 return
-            size = self._settings.submission_size
-            wanted = 1 if route.is_held else self._rates.take(route.credential_id, route.messages_per_second, size)
-            if not wanted:
-                time.sleep(DRY_BUCKET_SECONDS)
-                continue
-            submission = self._claim(route, wanted)
-            claimed = len(submission.messages) if submission else 0
-            if not route.is_held:
-                self._rates.give_back(route.credential_id, route.messages_per_second, wanted - claimed)
+            if route.is_held:
+                submission = self._open_probe(route)
+            else:
+                grant = self._take_tokens(route)
+                if not grant.messages:
+                    time.sleep(min(grant.wait_seconds, LONGEST_WAIT_SECONDS))
+                    continue
+                submission = self._open(route, grant.messages)
             if submission is None:
                 return
-            if claimed == size:
+            if len(submission.messages) == self._settings.submission_size:
                 self._nudge(lane_id, route.message_type)
             self.send(submission)
 
@@ -79,21 +81,60 @@ class Sender:
         """Hand one open submission to Infobip and record what it says; parts of a refused one follow at once."""
         waiting = [submission]
         while waiting:
-            waiting.extend(self._send_one(waiting.pop()))
+            parts = self._send_one(waiting.pop())
+            self._charge(submission.route, sum(len(part.messages) for part in parts))
+            waiting.extend(parts)
 
     def _read_route(self, lane_id: UUID) -> Route | None:
         with open_session(self._engine) as session:
             return read_route(session, lane_id)
 
-    def _claim(self, route: Route, limit: int) -> OpenSubmission | None:
-        # Committed before the request leaves: a crash must find what may be out there.
-        def work(session: Session) -> OpenSubmission | None:
-            if route.is_held and not lanes.take_probe(session, route.lane_id):
-                return None
-            lease = self._settings.lease_seconds
-            return claim(session, route, limit, lease, self._monotonic(), is_probe=route.is_held)
+    def _take_tokens(self, route: Route) -> Grant:
+        size = self._settings.submission_size
+        return self._rates.take(route.credential_id, route.messages_per_second, size, route.message_type)
 
-        return transact(self._engine, work)
+    def _charge(self, route: Route, messages: int) -> None:
+        self._rates.charge(route.credential_id, route.messages_per_second, messages)
+
+    def _open(self, route: Route, limit: int) -> OpenSubmission | None:
+        submission = self._commit_open(lambda session: self._next(session, route, limit))
+        unused = limit - (len(submission.messages) if submission else 0)
+        if unused:
+            self._rates.give_back(route.credential_id, route.messages_per_second, unused)
+        return submission
+
+    def _open_probe(self, route: Route) -> OpenSubmission | None:
+        """One message of a held lane, for the one process that may send it now."""
+
+        def work(session: Session) -> OpenSubmission | None:
+            if not lanes.take_probe(session, route.lane_id):
+                return None
+            return self._next(session, route, 1, is_probe=True)
+
+        submission = self._commit_open(work)
+        self._charge(route, len(submission.messages) if submission else 0)
+        return submission
+
+    def _next(self, session: Session, route: Route, limit: int, *, is_probe: bool = False) -> OpenSubmission | None:
+        """What is absent from Infobip's logs goes before what is due: it has waited longer."""
+        lease, now = self._settings.lease_seconds, self._monotonic()
+        return resubmit(session, route, limit, lease, now, is_probe=is_probe) or claim(
+            session, route, limit, lease, now, is_probe=is_probe
+        )
+
+    def _commit_open(self, open_one: Callable[[Session], OpenSubmission | None]) -> OpenSubmission | None:
+        """Committed before the request leaves: a crash must find what may be out there."""
+
+        def work(session: Session) -> OpenSubmission | None:
+            submission = open_one(session)
+            if submission is not None:
+                reached(Boundary.CLAIM_WRITTEN)
+            return submission
+
+        submission = transact(self._engine, work)
+        if submission is not None:
+            reached(Boundary.CLAIM_COMMITTED)
+        return submission
 
     def _send_one(self, submission: OpenSubmission) -> list[OpenSubmission]:
         """Post one submission and record what came of it; returns the submissions that a refusal opened."""
@@ -112,8 +153,12 @@ class Sender:
         except SendError as caught:
             error = caught
         else:
+            reached(Boundary.ANSWER_RECEIVED)
             return self._record(lambda session: answers.record_answer(session, submission, answer, self._settings))
+        reached(Boundary.ANSWER_RECEIVED)
         _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.brief)
+        if isinstance(error, Throttled):
+            self._rates.slow_down(route.credential_id, route.messages_per_second)
         return self._record(
             lambda session: answers.record_error(session, submission, error, self._settings, self._monotonic)
         )
@@ -130,7 +175,15 @@ class Sender:
         """Commit what came of a submission. The answer is worth waiting for a database that restarts: without it,
         hundreds of messages would be in doubt. Done twice it changes nothing more.
         """
-        return transact(self._engine, work, patience_seconds=self._settings.lease_seconds / 4)
+
+        def write(session: Session) -> list[OpenSubmission]:
+            parts = work(session)
+            reached(Boundary.ANSWER_WRITTEN)
+            return parts
+
+        parts = transact(self._engine, write, patience_seconds=self._settings.lease_seconds / 4)
+        reached(Boundary.ANSWER_COMMITTED)
+        return parts
 
     def _request(self, submission: OpenSubmission, elapsed_seconds: float) -> SendRequest:
         route = submission.route

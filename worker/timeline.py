@@ -7,7 +7,7 @@ from typing import Any
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
 from worker.reasons import REFUSED, SENTENCES, UNKNOWN_FATE, explain
 from worker.states import State
-from worker.words import AttemptOutcome, ReportResult
+from worker.words import UNSETTLED, AttemptOutcome, ReportResult
 
 Event = dict[str, Any]
 
@@ -74,7 +74,7 @@ def situation(message: Message, batch: Batch | None, attempts: Sequence[Attempt]
     if batch is not None and batch.cancelled_at is not None:
         return "Its batch is cancelled; it will not be sent."
     if batch is not None and batch.paused_at is not None:
-        return "Waits for its batch, which is paused."
+        return f"Waits for its batch, which is paused. {batch.pause_reason or ''}".rstrip()
     return _waiting(message, state)
 
 
@@ -109,7 +109,7 @@ def _of_attempt(attempt: Attempt, submission: Submission | None, *, was_reported
         events.append(
             {"at": attempt.answered_at, "kind": "refused", "number": number, **_reasoned(attempt.code), **detail}
         )
-    elif attempt.outcome != AttemptOutcome.IN_DOUBT:
+    elif attempt.outcome not in UNSETTLED:
         events.append({"at": attempt.answered_at, "kind": "accepted_by_infobip", "number": number})
     return events
 
@@ -140,8 +140,10 @@ def _sentence(start: str, reason: str | None, attempts: Sequence[Attempt]) -> st
 
 def _doubt(message: Message, attempts: Sequence[Attempt]) -> str:
     current = next((attempt for attempt in attempts if attempt.number == message.attempt_count), None)
-    if current is None or current.outcome != AttemptOutcome.IN_DOUBT:
+    if current is None or current.outcome not in UNSETTLED:
         return ""
+    if current.outcome == AttemptOutcome.ABSENT:
+        return " Its fate was unknown and Infobip's logs do not show it, so it goes out again under the same number."
     look = f", next at {_clock(current.look_at)}" if current.look_at is not None else ""
     return f" {explain(UNKNOWN_FATE)[:-1]}{look}."
 

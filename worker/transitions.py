@@ -20,6 +20,7 @@ from worker.tally import Changes
 from worker.words import AttemptOutcome
 
 _LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+_LOCK_FREE = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
 
 # A statement of its own, after the locks: what another transaction committed while we waited for them is seen here.
 _READ = text(f"""
@@ -28,6 +29,7 @@ _READ = text(f"""
            coalesce(m.callback_data, b.callback_data) AS callback_data,
            b.paused_at IS NOT NULL AS is_paused, b.cancelled_at IS NOT NULL AS is_cancelled,
            ({GATE}) AS may_leave, l.kind IS NULL AS is_lane_open,
+           coalesce(b.refusals, 0) + l.refusals > 0 AS has_refusals,
            a.submission_id, a.doubted_at, a.outcome, a.answered_at, coalesce(a.looks, 0) AS looks
     FROM message m JOIN lane l ON l.id = m.lane_id
     LEFT JOIN batch b ON b.id = m.batch_id
@@ -81,6 +83,7 @@ class LockedMessage:
     is_cancelled: bool
     may_leave: bool  # the gate's word, for a submission opened in this transaction
     is_lane_open: bool
+    has_refusals: bool  # its batch's or lane's last messages were refused: worker/poison.py
     submission_id: UUID | None
     doubted_at: datetime | None
     attempt_outcome: AttemptOutcome | None
@@ -88,12 +91,13 @@ class LockedMessage:
     looks: int  # at Infobip's logs, so far
 
 
-def lock(session: Session, ids: Iterable[UUID]) -> dict[UUID, LockedMessage]:
-    """The messages with these IDs that exist, locked in the order of their IDs."""
+def lock(session: Session, ids: Iterable[UUID], *, only_free: bool = False) -> dict[UUID, LockedMessage]:
+    """The messages with these IDs that exist, locked in the order of their IDs; `only_free`: without those that another
+    transaction holds."""
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    found = list(session.execute(_LOCK, {"ids": wanted}).scalars())
+    found = list(session.execute(_LOCK_FREE if only_free else _LOCK, {"ids": wanted}).scalars())
     return {row.id: _locked(row) for row in session.execute(_READ, {"ids": found})}
 
 
@@ -115,6 +119,7 @@ def _locked(row: Any) -> LockedMessage:
         is_cancelled=row.is_cancelled,
         may_leave=row.may_leave,
         is_lane_open=row.is_lane_open,
+        has_refusals=row.has_refusals,
         submission_id=row.submission_id,
         doubted_at=row.doubted_at,
         attempt_outcome=AttemptOutcome(row.outcome) if row.outcome else None,
@@ -179,6 +184,10 @@ class Transitions:
     ) -> None:
         """Record how an attempt stands, and when Infobip's logs are asked about it next (None: never)."""
         self._attempts[message_id, number] = _AttemptChange(outcome, code, detail, look_at, looks)
+
+    def has_outcome(self, outcome: AttemptOutcome) -> bool:
+        """Whether an attempt is recorded with it here."""
+        return any(change.outcome is outcome for change in self._attempts.values())
 
     def write(self) -> None:
         """Messages, attempts, then the tally, whose rows are locked last and in key order."""

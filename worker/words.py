@@ -32,9 +32,13 @@ class AttemptOutcome(StrEnum):
 
     RELEASED = "released"  # known not to have been sent; the same number goes out again
     IN_DOUBT = "in doubt"
+    ABSENT = "absent"  # in doubt, and in Infobip's logs at no look: goes out again before its next one is due
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
     FAILED = "failed"
+
+
+UNSETTLED = frozenset({AttemptOutcome.IN_DOUBT, AttemptOutcome.ABSENT})  # nobody knows whether Infobip has it
 
 
 class Outcome(StrEnum):

@@ -24,6 +24,7 @@ from api.schemas.credentials import (
 )
 from worker import lanes, tally
 from worker.db import open_session
+from worker.infobip.client import Account
 from worker.models import Credential, Lane, Surface
 from worker.refusals import Conflict, NotFound
 from worker.secrets import decrypt, encrypt
@@ -85,6 +86,7 @@ def change_credential(
     """Change what is given; null clears. A new key or address counts from the next request on, and ends holds."""
     with open_session(posted.engine) as session:
         found = find_credential(session, credential, for_update=True)
+        before = Account(found.base_url, decrypt(found.api_key))
         changes = posted.body.model_dump(exclude_unset=True, exclude={"api_key"})
         if "api_key" in posted.body.model_fields_set:
             changes |= _sealed(posted.body.api_key)
@@ -93,6 +95,8 @@ def change_credential(
         for name, value in changes.items():
             setattr(found, name, value)
         found.version += is_moved
+        if not before.is_same_as(Account(found.base_url, posted.body.api_key or before.api_key)):
+            found.account_since = found.version
         _flush_name(session, found.name)
         if is_moved:
             lanes.release(session, found.id)

@@ -240,3 +240,23 @@ def test_surface_made_while_its_credential_is_deleted_waits_and_is_refused(
         thread.join()
     assert answers[0].status_code == 422
     assert answers[0].json()["errors"][0]["field"] == "credential"
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "is_another"),
+    [
+        ("https://abc123.api.infobip.com", {"api_key": "another-key-1234"}, False),
+        ("https://abc123.api.infobip.com", {"base_url": "https://xyz789.api.infobip.com"}, True),
+        ("https://api.infobip.com", {"api_key": "another-key-1234"}, True),  # the host does not tell whose key it is
+        ("https://api.infobip.com", {"api_key": "0123456789abcdef"}, False),
+        ("https://api.infobip.com", {"name": "renamed"}, False),
+    ],
+)
+def test_another_account_is_known_from_the_change_on(
+    api: httpx.Client, session: Session, make_credential, before, change, is_another
+) -> None:
+    credential_id = make_credential(base_url=before)["id"]
+    assert api.patch(f"/v1/credentials/{credential_id}", json=change).status_code == 200
+    row = session.exec(select(Credential)).one()
+    assert (row.account_since == row.version) is (is_another or row.version == 1)
+    assert (row.account_since > 1) is is_another

@@ -14,7 +14,8 @@ from tests.factories import MadeLane, make_lane
 from tests.processes import running_sandbox
 from worker.db import make_engine
 from worker.infobip.client import Infobip
-from worker.rates import Rates
+from worker.lookups import Lookups
+from worker.rates import LogBudget, Rates
 from worker.sending import Sender
 from worker.settings import Settings, settings
 
@@ -64,6 +65,20 @@ def sandbox_lane(session: Session, sandbox: str) -> MadeLane:
 def infobip() -> Iterator[Infobip]:
     with Infobip(request_timeout_seconds=5.0) as client:
         yield client
+
+
+@pytest.fixture
+def budget(redis_url: str) -> Iterator[LogBudget]:
+    """Calls of the logs, more than any test makes."""
+    with redis.Redis.from_url(redis_url) as client:
+        budget = LogBudget(client)
+        budget.take = lambda *_, **__: 0.0  # type: ignore[method-assign]
+        yield budget
+
+
+@pytest.fixture
+def lookups(engine: Engine, infobip: Infobip, budget: LogBudget, fresh_settings: Settings) -> Lookups:
+    return Lookups(engine, infobip, budget, fresh_settings, lambda *_: None)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, route_of
-from worker import answers, recovery
+from worker import answers, lanes, recovery
 from worker.claims import OpenSubmission, claim
 from worker.errors import OutcomeUncertain
 from worker.infobip.client import Infobip
@@ -18,18 +18,16 @@ from worker.infobip.payloads import sms_request
 from worker.infobip.reports import Report
 from worker.lookups import Look, Lookups
 from worker.models import Attempt, DeliveryReport, Message, Submission
+from worker.rates import LogBudget
+from worker.resubmission import resubmit
 from worker.sending import Sender
 from worker.settings import Settings
+from worker.words import MessageType
 
 
 @pytest.fixture
 def lane(sandbox_lane: MadeLane) -> MadeLane:
     return sandbox_lane
-
-
-@pytest.fixture
-def lookups(engine: Engine, infobip: Infobip, sender: Sender, fresh_settings: Settings) -> Lookups:
-    return Lookups(engine, infobip, fresh_settings, sender.send)
 
 
 def claimed(session: Session, lane: MadeLane) -> OpenSubmission:
@@ -87,17 +85,33 @@ def test_a_doubt_that_landed_is_settled_by_the_logs_and_nothing_goes_out_again(
     assert accepted(sandbox) == [f"{message_id}-1"]
 
 
+def absent(session: Session, lookups: Lookups, settings: Settings) -> None:
+    """All the looks at what is in doubt, one after the other."""
+    for _ in settings.doubt_looks:
+        due_now(session)
+        lookups.look()
+
+
 def test_a_doubt_that_never_landed_goes_out_again_under_its_number_after_each_look(
-    session: Session, lane: MadeLane, sandbox: str, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900000001"])
     first = doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
     due_now(session)
     lookups.look()
+    sender.deliver(lane.id, 1)
     assert state(session, message_id) == "sending"  # absent once is not absent
     assert accepted(sandbox) == []
     due_now(session)
     lookups.look()
+    assert accepted(sandbox) == []  # its lane sends it
+    sender.deliver(lane.id, 1)
     assert state(session, message_id) == "sent"
     assert accepted(sandbox) == [f"{message_id}-1"]
     attempt = session.get_one(Attempt, (message_id, 1))
@@ -106,15 +120,20 @@ def test_a_doubt_that_never_landed_goes_out_again_under_its_number_after_each_lo
 
 
 def test_status_23_in_answer_to_a_resubmission_means_the_first_had_landed(
-    session: Session, lane: MadeLane, sandbox: str, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900000001"])
     doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
     # Logs that do not show it, however often they are asked: another account's.
     session.execute(text("UPDATE submission SET bulk_ids = ARRAY[gen_random_uuid()]"))
-    for _ in fresh_settings.doubt_looks:
-        due_now(session)
-        lookups.look()
+    absent(session, lookups, fresh_settings)
+    sender.deliver(lane.id, 1)
     assert state(session, message_id) == "sent"
     assert accepted(sandbox) == [f"{message_id}-1"]
 
@@ -125,9 +144,7 @@ def test_absent_when_its_time_is_over_is_expired(
     (message_id,) = make_batch(session, lane, ["919900000001"])
     doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
     session.execute(text("UPDATE message SET expires_at = now()"))
-    for _ in fresh_settings.doubt_looks:
-        due_now(session)
-        lookups.look()
+    absent(session, lookups, fresh_settings)
     assert state(session, message_id) == "expired"
     assert accepted(sandbox) == []
 
@@ -146,6 +163,212 @@ def test_logs_out_of_reach_settle_nothing_until_they_have_forgotten(
     due_now(session)
     lookups.look()
     assert state(session, message_id) == "unconfirmed"
+
+
+def test_a_doubt_upon_a_doubt_is_looked_up_under_every_bulk_id_it_went_by(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
+) -> None:
+    (message_id,) = make_batch(session, lane, ["919900000001"])
+    first = doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    absent(session, lookups, fresh_settings)
+    httpx.put(sandbox + "/sandbox/faults", json={"timeout_after": 1.0, "report_seconds": 0.0}).raise_for_status()
+    sender.deliver(lane.id, 1)  # the resubmission lands, and its answer is lost too
+    httpx.put(sandbox + "/sandbox/faults", json={"report_seconds": 0.0}).raise_for_status()
+    session.expire_all()
+    attempt = session.get_one(Attempt, (message_id, 1))
+    assert (attempt.outcome, attempt.looks) == ("in doubt", 0)
+    second = session.get_one(Submission, attempt.submission_id)
+    assert second.bulk_ids == [first.id, second.id]
+    due_now(session)
+    lookups.look()
+    assert state(session, message_id) == "delivered"
+    assert accepted(sandbox) == [f"{message_id}-1"]
+
+
+def test_the_word_of_the_logs_counts_for_a_minute(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
+) -> None:
+    (message_id,) = make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    absent(session, lookups, fresh_settings)
+    due_now(session)  # nobody sent it for a minute
+    sender.deliver(lane.id, 1)
+    assert accepted(sandbox) == []
+    lookups.look()
+    sender.deliver(lane.id, 1)
+    assert accepted(sandbox) == [f"{message_id}-1"]
+
+
+def test_a_lane_with_nothing_but_absent_attempts_is_due(
+    session: Session, lane: MadeLane, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
+) -> None:
+    make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    assert lanes.due_lanes(session, MessageType.TRANSACTIONAL) == []
+    absent(session, lookups, fresh_settings)
+    assert lanes.due_lanes(session, MessageType.TRANSACTIONAL) == [lane.id]
+
+
+def test_absent_attempts_that_may_not_leave_do_not_stand_in_the_way_of_others(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
+) -> None:
+    (paused,) = make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    (free,) = make_batch(session, lane, ["919900000002"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    absent(session, lookups, fresh_settings)
+    query = text("UPDATE batch SET paused_at = now() WHERE id = (SELECT batch_id FROM message WHERE id = :id)")
+    session.execute(query, {"id": paused})
+    session.commit()
+    sender.deliver(lane.id, 1)
+    assert accepted(sandbox) == [f"{free}-1"]
+    session.execute(text("UPDATE batch SET paused_at = NULL"))
+    due_now(session)
+    lookups.look()
+    sender.deliver(lane.id, 1)
+    assert accepted(sandbox) == [f"{free}-1", f"{paused}-1"]
+
+
+def test_two_processes_never_resubmit_the_same_attempt(
+    session: Session,
+    lane: MadeLane,
+    engine: Engine,
+    infobip: Infobip,
+    lookups: Lookups,
+    fresh_settings: Settings,
+) -> None:
+    make_batch(session, lane, [f"9199000000{n:02d}" for n in range(20)])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    absent(session, lookups, fresh_settings)
+    route = route_of(session, lane)
+    with Session(engine) as one, Session(engine) as other:
+        first = resubmit(one, route, 12, 60, time.monotonic())
+        second = resubmit(other, route, 12, 60, time.monotonic())
+        assert first is not None
+        assert len(first.messages) == 12
+        assert second is None  # the other's hands are on all that is locked for it
+        one.commit()
+        third = resubmit(other, route, 12, 60, time.monotonic())
+        assert third is not None
+        assert len(third.messages) == 8
+        other.rollback()
+
+
+def test_resubmissions_take_tokens_like_everything_else(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
+) -> None:
+    make_batch(session, lane, [f"9199000000{n:02d}" for n in range(30)])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    absent(session, lookups, fresh_settings)
+    session.execute(text("UPDATE credential SET messages_per_second = 10"))
+    session.execute(text("UPDATE lane SET message_type = 'marketing'"))
+    session.commit()
+    sender.deliver(lane.id, 1)
+    assert 0 < len(accepted(sandbox)) < 20
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_an_account_that_is_no_longer_this_credentials_is_not_taken_for_one_that_knows(
+    session: Session,
+    engine: Engine,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
+    landed: bool,
+) -> None:
+    (message_id,) = make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=landed, infobip=infobip)
+    httpx.delete(sandbox + "/sandbox/log")  # the new account knows nothing of it
+    session.execute(text("UPDATE credential SET version = 2, account_since = 2"))
+    session.commit()
+    for _ in range(4):
+        due_now(session)
+        lookups.look()
+        sender.deliver(lane.id, 1)
+    assert state(session, message_id) == "sending"
+    assert accepted(sandbox) == []
+    session.execute(text("UPDATE message SET expires_at = now() - interval '61 minutes'"))
+    due_now(session)
+    lookups.look()
+    session.expire_all()
+    ended = session.get_one(Message, message_id)
+    assert (ended.state, ended.reason) == ("unconfirmed", "account_changed")
+
+
+def test_logs_that_break_off_settle_what_they_told_and_nothing_else(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    budget: LogBudget,
+    fresh_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
+    doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
+    monkeypatch.setattr("worker.infobip.client.MOST_LOG_ROWS", 4)
+    monkeypatch.setattr("worker.lookups.LONGEST_WAIT_SECONDS", 0.0)
+    calls = iter([0.0, 0.0, 5.0])
+    monkeypatch.setattr(budget, "take", lambda *_, **__: next(calls))
+    due_now(session)
+    lookups.look()
+    states = [state(session, message_id) for message_id in ids]
+    assert (states.count("delivered"), states.count("sending")) == (8, 2)
+    looks = session.execute(text("SELECT looks FROM attempt WHERE outcome = 'in doubt'")).scalars().all()
+    assert looks == [0, 0]  # those two were not asked about
+    monkeypatch.setattr(budget, "take", lambda *_, **__: 0.0)
+    due_now(session)
+    lookups.look()
+    assert [state(session, message_id) for message_id in ids] == ["delivered"] * 10
+
+
+def test_a_429_from_the_logs_stops_the_calls_of_that_account(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    budget: LogBudget,
+    fresh_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
+    fault = {"too_many_requests": 1.0, "retry_after_seconds": 7}
+    httpx.put(sandbox + "/sandbox/faults", json=fault).raise_for_status()
+    told: list[float] = []
+    monkeypatch.setattr(budget, "overdrawn", lambda _, seconds: told.append(seconds))
+    due_now(session)
+    lookups.look()
+    assert told == [7.0]
 
 
 def test_a_dead_process_leaves_doubt_behind_its_lease(session: Session, engine: Engine, lane: MadeLane) -> None:
@@ -220,12 +443,12 @@ def test_a_look_about_one_attempt_says_nothing_of_the_next(
     due_now(session)
     ask = Lookups._ask
 
-    def ask_while_it_goes_on(self: Lookups, look: Look) -> list[Report] | None:
+    def ask_while_it_goes_on(self: Lookups, look: Look, rows: list[Report]) -> bool:
         """The attempt fails and the next one falls into doubt before the logs have answered."""
         session.execute(text("UPDATE attempt SET outcome = 'failed', look_at = NULL"))
         session.execute(text("UPDATE message SET state = 'retrying', next_attempt_at = now()"))
         doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
-        return ask(self, look)
+        return ask(self, look, rows)
 
     monkeypatch.setattr(Lookups, "_ask", ask_while_it_goes_on)
     lookups.look()

@@ -1,6 +1,5 @@
-"""The token bucket of a credential, in real Redis."""
+"""The buckets of a credential, in real Redis. Times are given, but where the bucket must know Redis's own."""
 
-import time
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
@@ -8,13 +7,22 @@ import pytest
 import redis
 
 from cli.embedded import EmbeddedRedis
-from worker.rates import Rates
+from worker import rates as module
+from worker.rates import LogBudget, Rates
+from worker.words import MessageType
+
+OTP = MessageType.TRANSACTIONAL
 
 
 @pytest.fixture
-def rates(redis_url: str) -> Iterator[Rates]:
+def client(redis_url: str) -> Iterator["redis.Redis"]:
     with redis.Redis.from_url(redis_url, socket_connect_timeout=1) as client:
-        yield Rates(client)
+        yield client
+
+
+@pytest.fixture
+def rates(client: "redis.Redis") -> Rates:
+    return Rates(client)
 
 
 @pytest.fixture
@@ -22,47 +30,172 @@ def credential() -> UUID:
     return uuid4()
 
 
+def at_work(rates: Rates, credential: UUID, per_second: int | None, seconds: float, every: float = 0.01) -> list[int]:
+    """What is granted to one who asks all the time, by tenth of a second."""
+    granted = [0] * round(seconds * 10)
+    for step in range(round(seconds / every)):
+        at = 1000 + step * every
+        granted[int(step * every * 10 + 1e-6)] += rates.take(credential, per_second, 500, at=at).messages
+    return granted
+
+
 def test_without_a_rate_everything_wanted_is_granted(rates: Rates, credential: UUID) -> None:
-    assert rates.take(credential, None, 500) == 500
+    assert rates.take(credential, None, 500).messages == 500
 
 
 def test_an_empty_redis_starts_the_bucket_empty(rates: Rates, credential: UUID) -> None:
-    assert rates.take(credential, 100, 100) == 0
+    assert rates.take(credential, 100, 100) == (0, 0.1)
 
 
-def test_what_is_granted_keeps_to_the_rate(rates: Rates, credential: UUID) -> None:
-    started = time.monotonic()
-    granted = 0
-    while time.monotonic() - started < 0.5:
-        granted += rates.take(credential, 200, 500)
-        time.sleep(0.01)
-    assert 0 < granted <= 200 * (time.monotonic() - started)
+def test_what_is_granted_keeps_to_the_rate_in_every_second(rates: Rates, credential: UUID) -> None:
+    granted = at_work(rates, credential, 200, 10)
+    for start in range(len(granted) - 10):
+        assert sum(granted[start : start + 10]) <= 200 * 1.1
+    assert sum(granted) >= 200 * 9.8  # and none of it is lost
 
 
-def test_no_more_than_a_second_is_ever_saved_up(rates: Rates, credential: UUID) -> None:
-    rates.take(credential, 1000, 1)
-    rates.give_back(credential, 1000, 50_000)
-    assert rates.take(credential, 1000, 5000) == 1000
-    assert rates.take(credential, 1000, 5000) < 500
+def test_it_goes_out_in_pieces_of_a_tenth_of_a_second(rates: Rates, credential: UUID) -> None:
+    assert max(at_work(rates, credential, 1000, 3)) <= 2 * 100
+
+
+@pytest.mark.parametrize("per_second", [1, 3, 7])
+def test_a_low_rate_is_kept_too(rates: Rates, credential: UUID, per_second: int) -> None:
+    assert per_second * 19 - 1 <= sum(at_work(rates, credential, per_second, 20)) <= per_second * 20
+
+
+def test_what_slow_answers_leave_unused_is_saved_for_a_second(rates: Rates, credential: UUID) -> None:
+    rates.take(credential, 100, 500, at=1000.0)
+    granted = [rates.take(credential, 100, 500, at=1001.0 + second).messages for second in range(10)]
+    assert all(90 <= n <= 100 for n in granted[1:])
+
+
+def test_who_rested_starts_slowly(rates: Rates, credential: UUID) -> None:
+    at_work(rates, credential, 100, 1)
+    rates.give_back(credential, 100, 5, at=1001.0)
+    assert rates.take(credential, 100, 500, at=1001.9).messages == 10
+
+
+def test_who_was_held_starts_slowly(rates: Rates, credential: UUID) -> None:
+    at_work(rates, credential, 100, 1)
+    assert rates.take(credential, 100, 500, at=1031.0).messages == 10
 
 
 def test_unused_tokens_come_back(rates: Rates, credential: UUID) -> None:
-    rates.take(credential, 10, 1)
-    rates.give_back(credential, 10, 7)
-    assert rates.take(credential, 10, 10) >= 7
+    rates.take(credential, 100, 1, at=1000.0)
+    assert rates.take(credential, 100, 10, at=1000.1).messages == 10
+    rates.give_back(credential, 100, 10, at=1000.1)
+    assert rates.take(credential, 100, 10, at=1000.1).messages == 10
+
+
+def test_transactional_overdraws_and_marketing_pays_it_back(rates: Rates, credential: UUID) -> None:
+    rates.take(credential, 100, 1, at=1000.0)
+    assert rates.take(credential, 100, 10, at=1000.1).messages == 10
+    assert rates.take(credential, 100, 10, at=1000.1).messages == 0
+    sent = sum(rates.take(credential, 100, 10, OTP, at=1000.1).messages for _ in range(50))
+    assert 90 <= sent <= 110
+    assert rates.take(credential, 100, 10, OTP, at=1000.1).messages == 0
+    assert rates.take(credential, 100, 10, at=1000.9).messages == 0
+    assert rates.take(credential, 100, 10, at=1001.3).messages == 10
+
+
+def test_what_goes_unasked_is_paid_for_by_the_next(rates: Rates, credential: UUID) -> None:
+    rates.take(credential, 100, 1, at=1000.0)
+    rates.charge(credential, 100, 50, at=1000.1)
+    assert rates.take(credential, 100, 10, at=1000.1) == (0, 0.5)
 
 
 def test_credentials_do_not_share_a_bucket(rates: Rates, credential: UUID) -> None:
+    other = uuid4()
+    rates.take(credential, 10, 1, at=1000.0)
+    rates.charge(credential, 10, 1000, at=1000.0)
+    rates.take(other, 10, 1, at=1000.0)
+    assert rates.take(other, 10, 1, at=1000.1).messages == 1
+
+
+def test_redis_gives_the_time_where_none_is_given(rates: Rates, credential: UUID, client: "redis.Redis") -> None:
     rates.take(credential, 10, 1)
-    rates.give_back(credential, 10, 10)
-    assert rates.take(uuid4(), 10, 10) == 0
+    now, _ = client.time()
+    assert abs(float(client.hget(f"delivery:rate:{credential}", "at")) - now) < 5  # type: ignore[arg-type]
 
 
 def test_a_redis_that_is_away_grants_nothing(rates: Rates, credential: UUID, redis_server: EmbeddedRedis) -> None:
     redis_server.stop()
     try:
-        assert rates.take(credential, 10, 10) == 0
+        assert rates.take(credential, 10, 10).messages == 0
         rates.give_back(credential, 10, 10)
-        assert rates.take(credential, None, 10) == 10
+        rates.slow_down(credential, 10)
+        assert rates.take(credential, None, 10).messages == 10
+        assert LogBudget(rates_client(rates)).take(credential, is_for_doubts=True) > 0
     finally:
         redis_server.start()
+
+
+def rates_client(rates: Rates) -> "redis.Redis":
+    return rates._take.registered_client
+
+
+# --- after a 429
+
+
+def second_of(rates: Rates, credential: UUID, per_second: int | None, start: float) -> int:
+    return sum(rates.take(credential, per_second, 500, at=start + step / 100).messages for step in range(100))
+
+
+def test_a_429_halves_what_was_reached_and_it_recovers_within_half_a_minute(rates: Rates, credential: UUID) -> None:
+    at_work(rates, credential, 1000, 3)
+    rates.slow_down(credential, 1000, at=1003.0)
+    assert 450 <= second_of(rates, credential, 1000, 1003.0) <= 560
+    assert 700 <= second_of(rates, credential, 1000, 1018.0) <= 860
+    assert second_of(rates, credential, 1000, 1034.0) > 950
+
+
+def test_it_never_falls_below_a_tenth_of_the_configured_rate(rates: Rates, credential: UUID) -> None:
+    rates.take(credential, 1000, 1, at=1000.0)
+    for _ in range(20):
+        rates.slow_down(credential, 1000, at=1000.0)
+    second_of(rates, credential, 1000, 1000.0)  # pays what an empty bucket owes
+    assert 100 <= second_of(rates, credential, 1000, 1001.0) <= 150
+
+
+def test_a_rate_is_learnt_where_none_is_configured_and_forgotten_after_a_quiet_minute(
+    rates: Rates, credential: UUID
+) -> None:
+    assert rates.take(credential, None, 300, at=1000.0).messages == 300
+    assert rates.take(credential, None, 100, at=1000.5).messages == 100
+    rates.slow_down(credential, None, at=1000.6)
+    assert 180 <= second_of(rates, credential, None, 1001.0) <= 220
+    assert 180 <= second_of(rates, credential, None, 1039.0) <= 220
+    rates.slow_down(credential, None, at=1040.0)
+    assert 90 <= second_of(rates, credential, None, 1070.0) <= 120
+    assert rates.take(credential, None, 500, at=1101.0).messages == 500
+
+
+# --- calls of the logs
+
+
+def test_no_minute_holds_more_than_120_calls_of_the_logs(client: "redis.Redis", credential: UUID) -> None:
+    assert module.LOGS_SAVED + 60 * module.LOGS_A_SECOND <= module.LOGS_A_MINUTE
+    budget = LogBudget(client)
+    client.hset(f"delivery:logs:{credential}", mapping={"tokens": 1000, "at": 0})
+    calls = sum(budget.take(credential, is_for_doubts=True) == 0 for _ in range(100))
+    assert module.LOGS_SAVED <= calls <= module.LOGS_SAVED + 5
+
+
+def test_missing_reports_leave_calls_for_the_doubts(client: "redis.Redis", credential: UUID) -> None:
+    budget = LogBudget(client)
+    client.hset(f"delivery:logs:{credential}", mapping={"tokens": 1000, "at": 0})
+    reports = sum(budget.take(credential, is_for_doubts=False) == 0 for _ in range(100))
+    doubts = sum(budget.take(credential, is_for_doubts=True) == 0 for _ in range(100))
+    assert reports >= module.LOGS_SAVED - module.LOGS_FOR_DOUBTS
+    assert doubts >= module.LOGS_FOR_DOUBTS - 1
+
+
+def test_an_empty_redis_starts_the_log_budget_empty(client: "redis.Redis", credential: UUID) -> None:
+    assert 0 < LogBudget(client).take(credential, is_for_doubts=True) <= 1 / module.LOGS_A_SECOND + 0.1
+
+
+def test_infobips_own_429_stops_the_calls(client: "redis.Redis", credential: UUID) -> None:
+    budget = LogBudget(client)
+    client.hset(f"delivery:logs:{credential}", mapping={"tokens": 10, "at": 1e12})
+    budget.overdrawn(credential, 30)
+    assert budget.take(credential, is_for_doubts=True) > 25

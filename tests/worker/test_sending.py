@@ -7,13 +7,12 @@ from uuid import UUID
 import httpx
 import pytest
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, route_of
 from worker import lanes, nudges
 from worker.claims import claim
-from worker.infobip.client import Infobip
 from worker.lookups import Lookups
 from worker.models import Attempt, Lane, Message, Submission
 from worker.sending import Sender
@@ -94,9 +93,8 @@ def test_a_submission_past_half_its_lease_is_released_unsent(
 
 
 def test_a_held_lane_with_nothing_but_doubts_is_probed_by_one_of_them(
-    session: Session, lane: MadeLane, sender: Sender, sandbox: str, engine: Engine, infobip: Infobip
+    session: Session, lane: MadeLane, sender: Sender, sandbox: str, lookups: Lookups
 ) -> None:
-    lookups = Lookups(engine, infobip, Settings(), sender.send)
     httpx.put(sandbox + "/sandbox/faults", json={"reset_before": 1.0}).raise_for_status()
     ids = []
     for n in range(lanes.FAULTS_IN_A_ROW):
@@ -110,6 +108,7 @@ def test_a_held_lane_with_nothing_but_doubts_is_probed_by_one_of_them(
         session.execute(text("UPDATE lane SET probe_at = now() WHERE kind IS NOT NULL"))
         session.commit()
         lookups.look()
+        sender.deliver(lane.id, 1)
     assert states(session, ids) == ["sent"] * lanes.FAULTS_IN_A_ROW
     assert session.get_one(Lane, lane.id).kind is None
     assert httpx.get(sandbox + "/sandbox/summary").json()["most_acceptances_of_one_recipient"] == 1

@@ -28,6 +28,8 @@ MOST_LOG_ROWS = 1000  # a page; Infobip's maximum
 BULK_IDS_A_CALL = 50  # 50 UUIDs and commas fit the 2,048 characters that Infobip allows
 LEAST_RETRY_AFTER, MOST_RETRY_AFTER, DEFAULT_RETRY_AFTER = 1.0, 300.0, 2.0  # seconds
 
+SHARED_URL = "https://api.infobip.com"  # serves every account; others have a host of their own
+
 _LOGS_PATHS = {Channel.SMS: "/sms/3/logs"}
 
 
@@ -38,6 +40,12 @@ class Account:
     base_url: str
     api_key: str = field(repr=False)
 
+    def is_same_as(self, other: "Account") -> bool:
+        """Whether both name one account of Infobip's: its own host does, and on the shared one the key may."""
+        if self.base_url != other.base_url:
+            return False
+        return self.base_url != SHARED_URL or self.api_key == other.api_key
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -45,6 +53,14 @@ class Answer:
 
     verdicts: dict[str, Verdict]
     details: dict[str, str]  # Infobip's words, where it refused
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Rows of Infobip's logs; `cursor` asks for those that follow, None where there are none."""
+
+    rows: list[Report | BadItem]
+    cursor: str | None
 
 
 class Infobip:
@@ -99,26 +115,19 @@ class Infobip:
         _raise_for_status(response, channel, request)
         return _read_answer(response)
 
-    def logs(self, account: Account, channel: Channel, bulk_ids: Sequence[UUID]) -> Iterator[list[Report | BadItem]]:
-        """Pages of log rows of the last 48 hours for these bulk IDs. Errors: SendError.
+    def log_page(
+        self, account: Account, channel: Channel, bulk_ids: Sequence[UUID], cursor: str | None = None
+    ) -> LogPage:
+        """A page of the log rows of the last 48 hours for these bulk IDs, BULK_IDS_A_CALL at most. Errors: SendError.
 
         Source: Infobip, `GET /sms/3/logs`; 120 requests a minute and account; the last page has no `nextCursor`.
         """
-        for start in range(0, len(bulk_ids), BULK_IDS_A_CALL):
-            yield from self._log_pages(account, channel, bulk_ids[start : start + BULK_IDS_A_CALL])
-
-    def _log_pages(
-        self, account: Account, channel: Channel, bulk_ids: Sequence[UUID]
-    ) -> Iterator[list[Report | BadItem]]:
         query = {"bulkId": ",".join(map(str, bulk_ids)), "limit": str(MOST_LOG_ROWS), "useCursor": "true"}
-        while True:
-            response = self._call(account, "GET", _LOGS_PATHS[channel], self._timeout, params=query)
-            _raise_for_status(response, channel, None)
-            rows, cursor = _read_log_page(response)
-            yield rows
-            if cursor is None or not rows or query.get("cursor") == cursor:
-                return
+        if cursor is not None:
             query["cursor"] = cursor
+        response = self._call(account, "GET", _LOGS_PATHS[channel], self._timeout, params=query)
+        _raise_for_status(response, channel, None)
+        return _read_log_page(response, cursor)
 
     def _call(self, account: Account, method: str, path: str, sent_within: float, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"App {account.api_key}", **options.pop("headers", {})}
@@ -161,7 +170,7 @@ def _raise_for_status(response: httpx.Response, channel: Channel, request: SendR
         return
     words = f"HTTP {status}: {error_words(response.content)}"
     if status == 429:
-        raise Throttled(words, _retry_after(response.headers.get("Retry-After")))
+        raise Throttled(words, _retry_after(response.headers))
     if status == 408 or status >= 500:
         raise OutcomeUncertain(words)
     if status in (400, 413, 422):
@@ -169,15 +178,17 @@ def _raise_for_status(response: httpx.Response, channel: Channel, request: SendR
     raise CredentialRefused(words, only_channel=channel if status == 403 else None)
 
 
-def _retry_after(header: str | None) -> float:
+def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds to wait, from a number or an HTTP date, within bounds that neither hammer nor sleep for hours."""
+    header = headers.get("Retry-After", "")
     seconds = DEFAULT_RETRY_AFTER
-    if header:
-        try:
-            seconds = float(header)
-        except ValueError:
-            with suppress(ValueError, TypeError):
-                seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+    try:
+        seconds = float(header)
+    except ValueError:
+        with suppress(ValueError, TypeError):
+            # By the clock that set the date, where the answer tells it: ours may be wrong.
+            now = parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
+            seconds = (parsedate_to_datetime(header) - now).total_seconds()
     if seconds != seconds:  # "nan" is a float too
         seconds = DEFAULT_RETRY_AFTER
     return min(max(seconds, LEAST_RETRY_AFTER), MOST_RETRY_AFTER)
@@ -204,16 +215,18 @@ def _read_answer(response: httpx.Response) -> Answer:
     return answer
 
 
-def _read_log_page(response: httpx.Response) -> tuple[list[Report | BadItem], str | None]:
+def _read_log_page(response: httpx.Response, cursor: str | None) -> LogPage:
+    """`cursor` is the one that was asked with: the same again, or an empty page, is the end."""
     try:
         document = read_json(response.content)
     except UnreadableCallback as error:
         raise OutcomeUncertain("the logs answered with something that is not JSON") from error
     if not isinstance(document, dict) or not isinstance(document.get("results"), list):
         raise OutcomeUncertain('the logs answered without a "results" list')
-    cursor = document.get("cursor")
-    following = cursor.get("nextCursor") if isinstance(cursor, dict) else None
-    return [parse_item(row) for row in document["results"]], following if isinstance(following, str) else None
+    given = document.get("cursor")
+    following = given.get("nextCursor") if isinstance(given, dict) else None
+    rows = [parse_item(row) for row in document["results"]]
+    return LogPage(rows, following if isinstance(following, str) and rows and following != cursor else None)
 
 
-__all__ = ["BULK_IDS_A_CALL", "Account", "Answer", "Infobip", "SendError"]
+__all__ = ["BULK_IDS_A_CALL", "MOST_LOG_ROWS", "Account", "Answer", "Infobip", "LogPage", "SendError"]

@@ -151,6 +151,24 @@ def test_retry_after_is_honoured_within_bounds(infobip: Infobip, header: str | N
     assert raised.value.retry_after_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ("Thu, 01 Jan 2015 00:00:00 GMT", 30.0),
+        ("Thu, 01 Jan 2015 00:01:00 GMT", 1.0),
+        ("Wed, 31 Dec 2014 23:00:00 GMT", 300.0),
+        (None, 1.0),
+    ],
+)
+def test_a_date_to_retry_after_is_read_by_the_answers_own_clock(
+    infobip: Infobip, date: str | None, seconds: float
+) -> None:
+    headers = {"Retry_After": "Thu, 01 Jan 2015 00:00:30 GMT", **({"Date": date} if date else {})}
+    with serving(http(429, FLAT, **headers)) as account, pytest.raises(Throttled) as raised:
+        submit(infobip, account)
+    assert raised.value.retry_after_seconds == seconds
+
+
 def test_403_tells_which_channel_it_is_about(infobip: Infobip) -> None:
     with serving(http(403)) as account, pytest.raises(CredentialRefused) as raised:
         submit(infobip, account)
