@@ -60,6 +60,7 @@ class Needs:
 
 Sender = Annotated[Caller, Depends(Needs(Scope.SEND))]
 Reader = Annotated[Caller, Depends(Needs(Scope.READ))]
+Operator = Annotated[Caller, Depends(Needs(Scope.REPLAY))]
 Admin = Annotated[Caller, Depends(Needs(Scope.ADMIN))]
 
 

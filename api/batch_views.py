@@ -38,6 +38,7 @@ def _view(batch: Batch, surface: str, now: datetime, counted: tally.Counts) -> B
         reasons=[ReasonCount(reason=reason, count=n) for reason, n in reasons.most_common()],
         callback_data=batch.callback_data,
         journey=batch.journey,
+        pause_reason=batch.pause_reason if batch.paused_at is not None else None,
         replay_of=None,
         replays=[],
         created_at=batch.created_at,

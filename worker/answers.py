@@ -6,7 +6,7 @@ only messages that still are `sending` under the same attempt number are touched
 """
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import lanes
+from worker import lanes, poison
 from worker.claims import OpenSubmission, reopen
 from worker.errors import CredentialRefused, RequestRefused, SendError, Throttled
 from worker.failures import fail
@@ -51,6 +51,7 @@ def record_answer(
     transitions, hands = _open(session, submission)
     counted: Counter[str] = Counter()
     accounts: list[Verdict] = []
+    accepted: list[LockedMessage] = []
     for hand in hands:
         verdict = answer.verdicts.get(hand.sent.wire_id)
         outcome = _read(hand, verdict)
@@ -61,6 +62,7 @@ def record_answer(
                 doubt(transitions, hand.message, settings.doubt_looks)
         elif outcome in (Outcome.PENDING, Outcome.DELIVERED):
             accept(transitions, hand.message, settings.missing_report_after)
+            accepted.append(hand.message)
         elif is_newest:
             assert verdict is not None  # _read gives a failure only from a verdict
             detail = answer.details.get(hand.sent.wire_id)
@@ -73,6 +75,7 @@ def record_answer(
         lanes.hold(session, submission.route, HoldKind.ACCOUNT, accounts[0].sentence)
     else:
         lanes.note_success(session, submission.route, is_probe=submission.is_probe)
+    poison.forget(session, submission.route, accepted)
     _close(session, submission, transitions, "answered")
     for outcome_word, n in counted.items():
         attempts_total.labels(submission.route.channel, outcome_word).inc(n)
@@ -143,23 +146,20 @@ def _record_refusal(
     closes this one, so that no crash leaves them without an owner.
     """
     transitions, hands = _open(session, submission)
-    named = {violation.index: violation.words for violation in error.violations if violation.index is not None}
+    hands = [hand for hand in hands if hand.message.submission_id == submission.id]
     words = "; ".join([error.detail, *(violation.words for violation in error.violations)])
+    named = {violation.index: violation.words for violation in error.violations if violation.index is not None}
     if len(submission.messages) == 1:
         named = {0: words}
+    is_held = _fail_named(session, submission, transitions, hands, named, settings)
     rest: list[LockedMessage] = []
-    for hand in hands:
-        message = hand.message
-        if message.submission_id != submission.id:
-            continue
-        if hand.index in named:
-            transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, named[hand.index][:500])
-            transitions.move(message, State.FAILED, REFUSED)
-        elif message.may_leave and message.is_lane_open:
+    for message in (hand.message for hand in hands if hand.index not in named):
+        if message.may_leave and message.is_lane_open and not is_held:
             rest.append(message)
         else:
             release(transitions, message, settings.doubt_looks)
-    lanes.note_success(session, submission.route, is_probe=submission.is_probe)  # the account and the way are well
+    if not is_held:
+        lanes.note_success(session, submission.route, is_probe=submission.is_probe)  # the account and the way are well
     _close(session, submission, transitions, REFUSED, words[:500])
     middle = len(rest) if named else (len(rest) + 1) // 2
     return [
@@ -175,6 +175,31 @@ def _record_refusal(
         for part in (rest[:middle], rest[middle:])
         if part
     ]
+
+
+def _fail_named(
+    session: Session,
+    submission: OpenSubmission,
+    transitions: Transitions,
+    hands: list[_Hand],
+    named: Mapping[int, str],
+    settings: Settings,
+) -> bool:
+    """The messages that a 400 is about fail with its words, until they are a streak: then the others wait, with their
+    batch or their lane. True where the lane is held."""
+    if not named:
+        return False
+    refusals = poison.Refusals(session, submission.route, (hand.message for hand in hands))
+    spared = {hand.message.batch_id for hand in hands if hand.index not in named}
+    for message, words in ((hand.message, named[hand.index]) for hand in hands if hand.index in named):
+        if refusals.stops(message):
+            release(transitions, message, settings.doubt_looks)
+            continue
+        transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, words[:500])
+        transitions.move(message, State.FAILED, REFUSED)
+        if message.batch_id is None or message.batch_id not in spared:
+            refusals.add(message, words)
+    return refusals.write(next(iter(named.values())))
 
 
 def accept(transitions: Transitions, message: LockedMessage, missing_report_after: list[timedelta]) -> None:

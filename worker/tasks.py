@@ -9,22 +9,24 @@ from uuid import UUID
 import structlog
 from celery.signals import worker_process_init
 
-from worker import lanes, recovery
+from worker import lanes, recovery, steering
 from worker.app import celery_app
 from worker.db import engine, is_away, open_session
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
 from worker.lookups import Lookups
 from worker.nudges import nudge_arrived, send_nudge
-from worker.rates import Rates, redis_client
+from worker.rates import LogBudget, Rates, redis_client
 from worker.sending import Sender
 from worker.settings import settings
 from worker.words import MessageType
 
 LANE_SECONDS = 1.0  # one task's time with a lane; then others have their turn, and a stopping worker can leave
 SWEEP_SECONDS = 3.0
+AWAY_SECONDS = 10.0  # between two lines that say the database is away: each process meets that with every tick
 
 _log = structlog.get_logger()
+_said_away_at = -AWAY_SECONDS
 
 
 @lru_cache(maxsize=1)
@@ -39,7 +41,7 @@ def _sender() -> Sender:
 
 @lru_cache(maxsize=1)
 def _lookups() -> Lookups:
-    return Lookups(engine(), _infobip(), settings(), _sender().send)
+    return Lookups(engine(), _infobip(), LogBudget(redis_client()), settings(), send_nudge)
 
 
 @worker_process_init.connect
@@ -67,11 +69,13 @@ def deliver_lane(lane_id: str) -> None:
 
 @celery_app.task
 def sweep() -> None:
-    """Settle what the clock decides: leases, validity, silence. One sweep's trouble does not stop the others."""
+    """Settle what the clock decides: leases, validity, silence; and set paused batches aside. One sweep's trouble does
+    not stop the others."""
     for name, step in (
         ("abandon", lambda: recovery.abandon(engine(), settings())),
         ("expire", lambda: recovery.expire(engine())),
         ("give_up", lambda: recovery.give_up(engine(), settings())),
+        ("hold_and_free", lambda: steering.hold_and_free(engine())),
     ):
         _repeat(name, step)
 
@@ -99,11 +103,18 @@ def _repeat(name: str, step: Callable[[], int]) -> None:
 
 @contextmanager
 def _shrugging(name: str) -> Iterator[None]:
-    """A task that meets trouble says so and ends: the next tick looks again. An absent database is one line."""
+    """A task that meets trouble says so and ends: the next tick looks again."""
     try:
         yield
     except Exception as error:
         if is_away(error):
-            _log.warning("database_away", task=name)
+            _say_away(name)
         else:
             _log.exception("task_failed", task=name)
+
+
+def _say_away(name: str) -> None:
+    global _said_away_at
+    if time.monotonic() - _said_away_at >= AWAY_SECONDS:
+        _said_away_at = time.monotonic()
+        _log.warning("database_away", task=name)

@@ -10,15 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 from sqlmodel import Session, col
 
 from api.acceptance import announce
-from api.auth import Reader, Sender
+from api.auth import Operator, Reader, Sender
 from api.batch_views import view_batches
 from api.paging import Paging, newest_first
 from api.problems import faults_of
 from api.requests import MEBIBYTE, Database, Done, JsonBody, Posted, once
 from api.schemas.sends import BatchAccepted, BatchIn, BatchList, BatchOut, BatchRow, RejectedRow
+from worker import steering
 from worker.db import open_session
 from worker.enqueue import MOST_ROWS, Accepted, BatchOrder, Rejected, Row, Values, enqueue_batch
-from worker.models import Batch, Surface
+from worker.models import Batch, Lane, Surface
+from worker.nudges import nudge
 from worker.refusals import NotFound, Refusal
 
 router = APIRouter(prefix="/v1/batches", tags=["Batches"])
@@ -56,6 +58,26 @@ def get_batch(caller: Reader, database: Database, batch_id: UUID) -> BatchOut:
         if not rows:
             raise NotFound("There is no batch with this id")
         return view_batches(session, rows)[0]
+
+
+@router.post("/{batch_id}/pause")
+def pause_batch(caller: Operator, database: Database, batch_id: UUID) -> BatchOut:
+    """Hold back what has not left yet. What is on its way to Infobip ends as it would. Again: nothing more happens."""
+    with open_session(database) as session:
+        steering.pause(session, batch_id)
+        session.commit()
+    return get_batch(caller, database, batch_id)
+
+
+@router.post("/{batch_id}/resume")
+def resume_batch(caller: Operator, database: Database, batch_id: UUID) -> BatchOut:
+    """Let a paused batch go on where it stopped; its validity has run meanwhile."""
+    with open_session(database) as session:
+        batch = steering.resume(session, batch_id)
+        lane = session.get_one(Lane, batch.lane_id)
+        session.commit()
+    nudge(lane.id, lane.message_type)
+    return get_batch(caller, database, batch_id)
 
 
 _WITH_SURFACE = sa.select(Batch, col(Surface.name), sa.func.now()).join(Surface, col(Surface.id) == Batch.surface_id)

@@ -81,6 +81,7 @@ class BatchOut(BaseModel):
     total: int
     counts: dict[str, int]
     reasons: list[ReasonCount]
+    pause_reason: Annotated[str | None, Field(description="Why it was paused; null where a person did.")]
     callback_data: str | None
     journey: Any
     replay_of: UUID | None

@@ -59,7 +59,8 @@ def address(environment: pytest.MonkeyPatch, nudges: Nudges) -> Iterator[str]:
     """Where the application answers."""
     from api.app import create_app
 
-    environment.setattr("api.acceptance.nudge", lambda *nudge: nudges.sent.append(nudge))
+    for module in ("api.acceptance", "api.routes.batches"):
+        environment.setattr(f"{module}.nudge", lambda *nudge: nudges.sent.append(nudge))
     environment.setattr("worker.nudges.stop", lambda: None)  # for the whole process, and other modules still nudge
     server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)

@@ -40,7 +40,9 @@ def test_reading_needs_read_sending_needs_send_and_configuring_needs_admin(route
     elif route.methods == {"GET"}:
         assert scopes == [Scope.READ]
     else:
-        assert scopes == [Scope.SEND if route.path in {"/v1/messages", "/v1/batches"} else Scope.ADMIN]
+        sends = {"/v1/messages", "/v1/batches"}
+        steers = route.path.startswith("/v1/batches/")
+        assert scopes == [Scope.SEND if route.path in sends else Scope.REPLAY if steers else Scope.ADMIN]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/healthz", "/metrics"])

@@ -1,0 +1,192 @@
+"""Refused messages: one fails alone, a fault that is common to many stops what they have in common."""
+
+import time
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session, select
+
+from tests.factories import MadeLane, make_batch, make_lane
+from tests.worker.test_delivery import ACCEPTED, answer, states, took
+from worker import answers, lanes
+from worker.claims import OpenSubmission
+from worker.errors import RequestRefused, Violation
+from worker.models import Batch, Lane, Message
+from worker.settings import Settings
+from worker.streaks import REFUSED_IN_A_ROW
+
+
+@pytest.fixture
+def lane(session: Session) -> MadeLane:
+    return make_lane(session)
+
+
+def numbers(count: int, prefix: str = "9199000") -> list[str]:
+    return [f"{prefix}{n:05d}" for n in range(count)]
+
+
+def refused(
+    session: Session, submission: OpenSubmission, settings: Settings, *named: int, words: str = "is not registered"
+) -> list[OpenSubmission]:
+    violations = tuple(Violation(index, f"messages[{index}].sender: {words}") for index in named)
+    error = RequestRefused("HTTP 400: Bad request", violations)
+    parts = answers.record_error(session, submission, error, settings, time.monotonic)
+    session.commit()
+    return parts
+
+
+def refuse_until_alone(session: Session, submission: OpenSubmission, settings: Settings) -> int:
+    """As a sender that Infobip never takes: every request is refused. Returns how many there were."""
+    waiting, requests = [submission], 0
+    while waiting:
+        requests += 1
+        waiting.extend(refused(session, waiting.pop(), settings))
+    return requests
+
+
+def batches(session: Session) -> list[Batch]:
+    session.expire_all()
+    return list(session.exec(select(Batch).order_by(Batch.id)))  # type: ignore[arg-type]
+
+
+def held(session: Session, lane: MadeLane) -> Lane:
+    session.expire_all()
+    return session.get_one(Lane, lane.id)
+
+
+def test_a_fault_common_to_a_batch_pauses_it_after_twenty(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, numbers(500))
+    requests = refuse_until_alone(session, took(session, lane, 500), fresh_settings)
+    assert states(session, ids).count("failed") == REFUSED_IN_A_ROW
+    assert states(session, ids).count("queued") == 500 - REFUSED_IN_A_ROW
+    assert requests < 4 * REFUSED_IN_A_ROW
+    (batch,) = batches(session)
+    assert batch.paused_at is not None
+    assert batch.pause_reason == "Infobip refused 20 of its messages in a row alike: HTTP 400: Bad request"
+    assert held(session, lane).kind is None
+
+
+def test_its_neighbours_in_the_same_requests_go_on(session: Session, lane: MadeLane, fresh_settings: Settings) -> None:
+    bad = make_batch(session, lane, numbers(100))
+    good = make_batch(session, lane, numbers(100, "9188000"))
+    waiting = [took(session, lane, 200)]
+    while waiting:
+        submission = waiting.pop()
+        if {message.message_id for message in submission.messages} & set(bad):
+            waiting.extend(refused(session, submission, fresh_settings))
+        else:
+            answer(session, submission, fresh_settings)
+    assert states(session, good) == ["sent"] * 100
+    assert states(session, bad).count("failed") == REFUSED_IN_A_ROW
+    assert [batch.paused_at is not None for batch in batches(session)] == [True, False]
+
+
+def test_one_that_is_accepted_ends_the_streak(session: Session, lane: MadeLane, fresh_settings: Settings) -> None:
+    make_batch(session, lane, numbers(30))
+    for n in range(30):
+        submission = took(session, lane, 1)
+        if n == REFUSED_IN_A_ROW - 1:
+            answer(session, submission, fresh_settings)
+        else:
+            refused(session, submission, fresh_settings)
+    (batch,) = batches(session)
+    assert (batch.paused_at, batch.refusals) == (None, 30 - REFUSED_IN_A_ROW)
+
+
+def test_those_named_among_others_are_their_own_fault(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, numbers(60))
+    (rest,) = refused(session, took(session, lane), fresh_settings, *range(30), words="is not a number")
+    answer(session, rest, fresh_settings)
+    assert states(session, ids) == ["failed"] * 30 + ["sent"] * 30
+    assert batches(session)[0].paused_at is None
+
+
+def test_all_of_a_batch_named_alike_pauses_it_and_spares_the_rest(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, numbers(60))
+    assert refused(session, took(session, lane), fresh_settings, *range(60)) == []
+    assert states(session, ids).count("failed") == REFUSED_IN_A_ROW
+    assert states(session, ids).count("queued") == 40
+    assert batches(session)[0].paused_at is not None
+
+
+def test_small_batches_that_fail_alike_hold_their_lane(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids: list[UUID] = []
+    for n in range(10):
+        ids += make_batch(session, lane, numbers(5, f"91990{n:02d}"))
+    refuse_until_alone(session, took(session, lane), fresh_settings)
+    assert states(session, ids).count("failed") == REFUSED_IN_A_ROW
+    found = held(session, lane)
+    assert found.kind == "account"
+    assert found.reason == "Infobip refused 20 messages in a row alike: HTTP 400: Bad request"
+    assert not any(batch.paused_at for batch in batches(session))
+
+
+def test_single_sends_that_fail_alike_hold_their_lane(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, numbers(40))
+    session.execute(text("UPDATE message SET batch_id = NULL, sender = 'KITEBK', text = 'Hello'"))
+    session.commit()
+    refuse_until_alone(session, took(session, lane), fresh_settings)
+    assert states(session, ids).count("failed") == REFUSED_IN_A_ROW
+    assert held(session, lane).kind == "account"
+
+
+def hold_by_refusals(session: Session, lane: MadeLane, settings: Settings) -> list[UUID]:
+    ids: list[UUID] = []
+    for n in range(10):
+        ids += make_batch(session, lane, numbers(5, f"91990{n:02d}"))
+    refuse_until_alone(session, took(session, lane), settings)
+    return ids
+
+
+def test_a_probe_that_is_refused_too_burns_nothing_and_the_hold_stays(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    from tests.factories import route_of
+    from worker.claims import claim
+
+    ids = hold_by_refusals(session, lane, fresh_settings)
+    for _ in range(3):
+        probe = claim(session, route_of(session, lane), 1, 60, time.monotonic(), is_probe=True)
+        assert probe is not None
+        refused(session, probe, fresh_settings)
+    assert states(session, ids).count("failed") == REFUSED_IN_A_ROW
+    assert held(session, lane).kind == "account"
+    probe = claim(session, route_of(session, lane), 1, 60, time.monotonic(), is_probe=True)
+    assert probe is not None
+    answers.record_answer(session, probe, answers.Answer({probe.messages[0].wire_id: ACCEPTED}, {}), fresh_settings)
+    session.commit()
+    found = held(session, lane)
+    assert (found.kind, found.refusals, found.refused_batches) == (None, 0, [])
+
+
+def test_a_hand_that_opens_the_lane_gives_it_twenty_more(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = hold_by_refusals(session, lane, fresh_settings)
+    lanes.release(session, lane.credential_id)
+    session.commit()
+    refuse_until_alone(session, took(session, lane), fresh_settings)
+    assert states(session, ids).count("failed") == 2 * REFUSED_IN_A_ROW
+
+
+def test_what_was_in_doubt_and_is_spared_stays_in_doubt(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, numbers(40))
+    submission = took(session, lane)
+    session.execute(text("UPDATE attempt SET doubted_at = now()"))  # an earlier request may have brought it
+    session.commit()
+    refuse_until_alone(session, submission, fresh_settings)
+    assert states(session, ids).count("sending") == 40 - REFUSED_IN_A_ROW
+    assert session.exec(select(Message).where(Message.state == "queued")).all() == []

@@ -1,0 +1,101 @@
+"""Holding a batch back, and letting it go on.
+
+`paused_at` is the fact: the gate reads it, so that nothing of the batch leaves any more, however many wait. Then a
+sweep takes those that wait out of the due index, so that claims do not pass over a million of them again and again;
+when the batch goes on, it puts them back, and their turns are as they were.
+
+The sweep goes in chunks, up while the batch is paused and down while it is not, and moves `held_through` with each:
+what is held lies at or below it. So it may die anywhere, and a pause or a resume half-way only turns it round.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import Engine, text
+from sqlmodel import Session
+
+from worker.db import transact
+from worker.models import Batch
+from worker.refusals import Conflict, NotFound
+
+CHUNK = 5_000
+_FIRST, _ALL = UUID(int=0), UUID(int=2**128 - 1)
+
+_PAUSE = text("UPDATE batch SET paused_at = coalesce(paused_at, statement_timestamp()) WHERE id = :batch")
+_RESUME = text("""
+    UPDATE batch SET paused_at = NULL, pause_reason = NULL, refusal = NULL, refusals = 0 WHERE id = :batch
+""")
+
+_TO_SWEEP = text("""
+    SELECT id FROM batch
+    WHERE (paused_at IS NOT NULL OR held_through IS NOT NULL)
+      AND CASE WHEN paused_at IS NULL THEN held_through IS NOT NULL ELSE held_through IS DISTINCT FROM :all END
+    ORDER BY random() LIMIT 1
+""")
+# Not the batch's row: who fails its messages locks them first and the batch after them (worker/poison.py).
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:batch, 0))")
+_STANDING = text("SELECT paused_at IS NOT NULL AS is_paused, held_through FROM batch WHERE id = :batch")
+_HOLD = text("""
+    WITH chunk AS (
+        SELECT id FROM message
+        WHERE batch_id = :batch AND id > :boundary AND state IN ('queued', 'retrying') AND NOT held
+        ORDER BY id LIMIT :chunk FOR UPDATE
+    )
+    UPDATE message SET held = true FROM chunk WHERE message.id = chunk.id RETURNING message.id
+""")
+_FREE = text("""
+    WITH chunk AS (
+        SELECT id FROM message WHERE id IN (
+            SELECT id FROM message WHERE batch_id = :batch AND id <= :boundary AND held ORDER BY id DESC LIMIT :chunk)
+        ORDER BY id FOR UPDATE
+    )
+    UPDATE message SET held = false FROM chunk WHERE message.id = chunk.id RETURNING message.id
+""")
+_MOVE_BOUNDARY = text("UPDATE batch SET held_through = :boundary WHERE id = :batch")
+
+
+def pause(session: Session, batch_id: UUID) -> Batch:
+    """Nothing of the batch leaves any more; what is on its way ends as it would. Does not commit.
+
+    Errors: NotFound; Conflict where it is cancelled.
+    """
+    batch = _find(session, batch_id)
+    session.execute(_PAUSE, {"batch": batch_id})
+    return batch
+
+
+def resume(session: Session, batch_id: UUID) -> Batch:
+    """The batch goes on where it stopped. Does not commit; then nudge its lane. Errors: as for `pause`."""
+    batch = _find(session, batch_id)
+    session.execute(_RESUME, {"batch": batch_id})
+    return batch
+
+
+def _find(session: Session, batch_id: UUID) -> Batch:
+    batch = session.get(Batch, batch_id, with_for_update=True)
+    if batch is None:
+        raise NotFound("There is no batch with this id")
+    if batch.cancelled_at is not None:
+        raise Conflict("The batch is cancelled, and that is final: send its messages in a new one")
+    return batch
+
+
+def hold_and_free(engine: Engine) -> int:
+    """One chunk of one batch whose waiting messages do not stand as its flag says. 0 where there is none."""
+    return transact(engine, _sweep_chunk)
+
+
+def _sweep_chunk(session: Session) -> int:
+    batch_id = session.execute(_TO_SWEEP, {"all": _ALL}).scalar_one_or_none()
+    if batch_id is None:
+        return 0
+    session.execute(_ONE_AT_A_TIME, {"batch": str(batch_id)})
+    batch = session.execute(_STANDING, {"batch": batch_id}).one()  # as the sweep before us left it
+    values = {"batch": batch_id, "boundary": batch.held_through or _FIRST, "chunk": CHUNK}
+    done = session.execute(_HOLD if batch.is_paused else _FREE, values).scalars().all()
+    boundary: UUID | None
+    if batch.is_paused:
+        boundary = max(done) if len(done) == CHUNK else _ALL
+    else:
+        boundary = min(done) if len(done) == CHUNK else None
+    session.execute(_MOVE_BOUNDARY, {"batch": batch_id, "boundary": boundary})
+    return max(1, len(done))
