@@ -27,7 +27,8 @@ from worker.boundaries import Boundary, reached
 from worker.claims import Route, read_route
 from worker.db import open_session
 from worker.errors import SendError, Throttled
-from worker.infobip.client import BULK_IDS_A_CALL, MOST_LOG_ROWS, Infobip, LogPage
+from worker.ids import attempt_id
+from worker.infobip.client import IDS_A_CALL, MOST_LOG_ROWS, Infobip, LogPage
 from worker.infobip.reports import Report
 from worker.looks import LOGS_REACH_BACK, missing_report_look
 from worker.rates import LogBudget
@@ -40,7 +41,7 @@ from worker.transitions import LockedMessage, Transitions, database_now, lock
 from worker.words import UNSETTLED, AttemptOutcome, MessageType, Outcome, Source
 
 GROUP = 2000  # attempts taken at once
-MESSAGES_A_LOOK = 5 * MOST_LOG_ROWS  # so that a few calls answer it whole
+CALLS_A_LOOK = 5  # or so, and it is answered whole
 TAKEN_FOR = timedelta(seconds=60)
 LOGS_AWAY_WAIT = timedelta(seconds=15)  # until the logs are asked again when they could not be reached
 ABSENT_FOR = timedelta(seconds=60)  # how long "the logs do not show it" counts: then they are asked again
@@ -64,25 +65,48 @@ _SUBMISSIONS = text("""
 """)
 
 
-@dataclass(slots=True)
-class Look:
-    """What is asked of one account's logs: these bulk IDs, on behalf of these attempts. All are doubts, or none is."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What can be asked together."""
 
-    route: Route
+    lane_id: UUID
     is_about_doubts: bool
     is_of_former_account: bool  # which this credential cannot ask any more
+    # So few of their submissions' messages that asking for each costs fewer calls than the pages of all. Not for
+    # doubts: whatever IDs a request may have arrived under, its bulk ID names it.
+    is_sparse: bool
+
+
+@dataclass(slots=True)
+class Look:
+    """What is asked of one account's logs, on behalf of these attempts."""
+
+    kind: Kind
+    route: Route
     bulk_ids: list[UUID] = field(default_factory=list)
     attempts: dict[UUID, int] = field(default_factory=dict)  # message ID: attempt number
     message_count: int = 0
 
-    def has_room_for(self, submission: Any) -> bool:
+    def has_room_for(self, submission: Any, attempts: int) -> bool:
+        if not self.attempts:
+            return True
+        if self.kind.is_sparse:
+            return len(self.attempts) + attempts <= CALLS_A_LOOK * IDS_A_CALL
         ids, messages = len(self.bulk_ids) + len(submission.bulk_ids), self.message_count + submission.message_count
-        return not self.bulk_ids or (ids <= BULK_IDS_A_CALL and messages <= MESSAGES_A_LOOK)
+        return ids <= IDS_A_CALL and messages <= CALLS_A_LOOK * MOST_LOG_ROWS
 
     def add(self, submission: Any, attempts: dict[UUID, int]) -> None:
         self.bulk_ids.extend(submission.bulk_ids)
         self.attempts.update(attempts)
         self.message_count += submission.message_count
+
+    def questions(self) -> Iterator[list[UUID] | list[str]]:
+        """The IDs of one call each; a call may have several pages."""
+        if self.kind.is_sparse:
+            wire_ids = [attempt_id(*attempt) for attempt in self.attempts.items()]
+            yield from (wire_ids[start : start + IDS_A_CALL] for start in range(0, len(wire_ids), IDS_A_CALL))
+        else:
+            yield from (self.bulk_ids[start : start + IDS_A_CALL] for start in range(0, len(self.bulk_ids), IDS_A_CALL))
 
 
 class _BudgetSpent(Exception):
@@ -124,7 +148,7 @@ class Lookups:
     def _settle(self, look: Look, silent: set[UUID]) -> None:
         rows: list[Report] = []
         are_logs_known = False
-        if not look.is_of_former_account and look.route.credential_id not in silent:
+        if not look.kind.is_of_former_account and look.route.credential_id not in silent:
             are_logs_known = self._ask(look, rows)
             reached(Boundary.LOGS_READ)
             if not are_logs_known:
@@ -154,12 +178,11 @@ class Lookups:
     def _pages(self, look: Look) -> Iterator[LogPage]:
         """Errors: SendError; _BudgetSpent."""
         route, patience = look.route, 0.0
-        for start in range(0, len(look.bulk_ids), BULK_IDS_A_CALL):
-            bulk_ids = look.bulk_ids[start : start + BULK_IDS_A_CALL]
+        for ids in look.questions():
             cursor: str | None = None
             while True:
                 self._spend(look, patience)
-                page = self._infobip.log_page(route.account, route.channel, bulk_ids, cursor)
+                page = self._infobip.log_page(route.account, route.channel, ids, cursor)
                 yield page
                 # A look that has begun is worth a wait: the next one would read the same pages again.
                 patience = LONGEST_WAIT_SECONDS
@@ -170,7 +193,7 @@ class Lookups:
     def _spend(self, look: Look, patience_seconds: float) -> None:
         """One call of the account's budget. Errors: _BudgetSpent."""
         ends = time.monotonic() + patience_seconds
-        while wait := self._budget.take(look.route.credential_id, is_for_doubts=look.is_about_doubts):
+        while wait := self._budget.take(look.route.credential_id, is_for_doubts=look.kind.is_about_doubts):
             if time.monotonic() + wait > ends:
                 raise _BudgetSpent
             time.sleep(wait)
@@ -203,7 +226,7 @@ class Lookups:
                 elif message.state is State.SENDING and message.attempt_outcome in UNSETTLED:
                     if are_logs_known:
                         self._absent_once_more(transitions, message)
-                    elif look.is_of_former_account:
+                    elif look.kind.is_of_former_account:
                         self._doubt_for_good(transitions, message)
                     else:
                         self._doubt_without_logs(transitions, message)
@@ -218,7 +241,7 @@ class Lookups:
     ) -> None:
         now, looks = transitions.now, message.looks + are_logs_known
         look_at: datetime | None = now + LOGS_AWAY_WAIT
-        if are_logs_known or look.is_of_former_account:
+        if are_logs_known or look.kind.is_of_former_account:
             delays = self._settings.missing_report_after
             looks = looks if are_logs_known else len(delays) + 1
             look_at = missing_report_look(message.answered_at or now, looks, message.expires_at, delays)
@@ -276,8 +299,7 @@ class Lookups:
 
 
 def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
-    """The calls that answer for these attempts: by lane and kind, as many bulk IDs as one call takes; doubts first, and
-    among them transactional ones."""
+    """The looks that answer for these attempts, each of one kind; doubts first, and among them transactional ones."""
     attempts: dict[UUID, dict[UUID, int]] = defaultdict(dict)
     doubts: set[UUID] = set()
     for row in taken:
@@ -285,20 +307,25 @@ def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
         if row.is_doubt:
             doubts.add(row.submission_id)
     routes: dict[UUID, Route | None] = {}
-    filling: dict[tuple[UUID, bool, bool], Look] = {}
+    filling: dict[Kind, Look] = {}
     looks: list[Look] = []
     for submission in session.execute(_SUBMISSIONS, {"ids": list(attempts)}):
+        asked = attempts[submission.id]
         if submission.lane_id not in routes:
             routes[submission.lane_id] = read_route(session, submission.lane_id)
         route = routes[submission.lane_id]
         if route is None:
             continue
+        is_doubt = submission.id in doubts
         is_former = submission.credential_version < route.account_since
-        kind = (submission.lane_id, submission.id in doubts, is_former)
-        if kind not in filling or not filling[kind].has_room_for(submission):
-            filling[kind] = Look(route, submission.id in doubts, is_former)
+        is_sparse = not is_doubt and len(asked) / IDS_A_CALL < submission.message_count / MOST_LOG_ROWS
+        kind = Kind(route.lane_id, is_doubt, is_former, is_sparse)
+        if kind not in filling or not filling[kind].has_room_for(submission, len(asked)):
+            filling[kind] = Look(kind, route)
             looks.append(filling[kind])
-        filling[kind].add(submission, attempts[submission.id])
-    return sorted(
-        looks, key=lambda look: (not look.is_about_doubts, look.route.message_type != MessageType.TRANSACTIONAL)
-    )
+        filling[kind].add(submission, asked)
+    return sorted(looks, key=_urgency)
+
+
+def _urgency(look: Look) -> tuple[bool, bool]:
+    return not look.kind.is_about_doubts, look.route.message_type != MessageType.TRANSACTIONAL

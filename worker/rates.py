@@ -22,6 +22,8 @@ from uuid import UUID
 
 import redis
 import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.settings import settings
 from worker.words import MessageType
@@ -253,8 +255,9 @@ def _log_key(credential_id: UUID) -> str:
 
 @lru_cache(maxsize=1)
 def redis_client() -> "redis.Redis":
-    """This process's connection to Redis, giving up within seconds."""
+    """This process's connection to Redis, giving up within seconds: by default the client waits and tries on."""
     url = settings().redis_url
     if url is None:
         raise SystemExit("DELIVERY_REDIS_URL is not set: start with `delivery up`, or name a Redis server")
-    return redis.Redis.from_url(url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
+    once_more = Retry(NoBackoff(), 1)  # a connection of before a restart of Redis is found dead at its next use
+    return redis.Redis.from_url(url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2, retry=once_more)

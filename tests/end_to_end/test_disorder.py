@@ -104,6 +104,7 @@ def test_a_wrong_key_holds_the_lane_and_a_new_key_opens_it(system: System) -> No
     reasons = wait_for(held)
     assert "401" in reasons[0]
     assert system.get(f"/v1/batches/{batch}")["counts"] == {"queued": 10}
+    assert {message["attempts"] for message in system.all("/v1/messages", batch=batch)} == {0}
     system.http.patch(f"/v1/credentials/{credential}", json={"api_key": "good-key"}).raise_for_status()
     assert held() == []
     assert_each_delivered_once(system, batch, numbers)

@@ -1,5 +1,6 @@
 """Unknown fates, missing reports, dead processes: settled with the real sandbox over HTTP and real PostgreSQL."""
 
+import json
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -348,6 +349,31 @@ def test_logs_that_break_off_settle_what_they_told_and_nothing_else(
     due_now(session)
     lookups.look()
     assert [state(session, message_id) for message_id in ids] == ["delivered"] * 10
+
+
+def log_calls(sandbox: str) -> list[str]:
+    lines = httpx.get(sandbox + "/sandbox/requests?format=jsonl").text.splitlines()
+    return [call["path"] for call in map(json.loads, lines) if call["path"].startswith("/sms/3/logs")]
+
+
+def test_a_few_reports_missing_of_many_are_asked_for_by_name(
+    session: Session, lane: MadeLane, sandbox: str, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(90)])
+    sent(session, lane, fresh_settings, infobip)
+    session.execute(text("UPDATE submission SET message_count = 500"))
+    session.execute(text("UPDATE attempt SET look_at = NULL WHERE message_id <> ALL(:few)"), {"few": ids[:3]})
+    due_now(session)
+    lookups.look()
+    assert [state(session, message_id) for message_id in ids[:4]] == ["delivered"] * 3 + ["sent"]
+    (call,) = log_calls(sandbox)
+    assert all(f"{message_id}-1" in call for message_id in ids[:3])
+    due_now(session)
+    session.execute(text("UPDATE attempt SET look_at = now() WHERE outcome = 'accepted'"))
+    session.commit()
+    lookups.look()
+    assert "bulkId=" in log_calls(sandbox)[-1]  # these are most of it
+    assert {state(session, message_id) for message_id in ids} == {"delivered"}
 
 
 def test_a_429_from_the_logs_stops_the_calls_of_that_account(
