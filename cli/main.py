@@ -150,35 +150,39 @@ def worker(
 
     from cli.readiness import WORKER_READY
     from worker.app import celery_app
+    from worker.watchdog import watch_worker
 
     serve_metrics(settings().metrics_port)
 
-    def tell_ready(**_: object) -> None:
+    def on_ready(**_: object) -> None:
+        watch_worker(queues.split(","))
         os.write(2, f"{WORKER_READY}\n".encode())
 
-    worker_ready.connect(tell_ready, weak=False)
+    worker_ready.connect(on_ready, weak=False)
     # Two workers of one name would answer for each other; a restarted one must not meet its predecessor's.
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
     argv = ["worker", "-Q", queues, "-c", str(processes), "-n", name, "-P", "prefork", "-l", settings().log_level]
-    celery_app.worker_main([*argv, "--without-gossip", "--without-mingle"])
+    celery_app.worker_main([*argv, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 
 @app.command()
 def beat(data_dir: DataDir = None) -> None:
     """Run Celery beat, which has the workers look at what is due. One is enough; two do no harm."""
     _database_url(data_dir)
-    from tempfile import TemporaryDirectory
-
     from worker.app import celery_app
     from worker.settings import settings
 
-    # The schedule file only remembers last runs, and every tick may repeat: nothing is lost with it.
-    with TemporaryDirectory(prefix="delivery-beat-") as folder:
-        celery_app.start(["beat", "-s", str(Path(folder) / "schedule"), "-l", settings().log_level])
+    celery_app.start(["beat", "-l", settings().log_level])
 
 
 @app.command()
-def sandbox(port: PortNumber = None, host: Host = "127.0.0.1") -> None:
+def sandbox(
+    port: PortNumber = None,
+    host: Host = "127.0.0.1",
+    push_retry_seconds: Annotated[
+        float, typer.Option(min=0.01, help="Unit of the waits between pushes of a report; Infobip's is a minute.")
+    ] = 60.0,
+) -> None:
     """Serve the sandbox, a stand-in Infobip."""
     from cli.ports import Port, check_free
     from sandbox.server import run as serve
@@ -186,7 +190,7 @@ def sandbox(port: PortNumber = None, host: Host = "127.0.0.1") -> None:
 
     number = port or settings().sandbox_port
     check_free([Port(number, "sandbox", "--port")], host)
-    serve(host=host, port=number)
+    serve(host=host, port=number, push_retry_unit_seconds=push_retry_seconds)
 
 
 @token_app.command("create")

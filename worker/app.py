@@ -2,13 +2,20 @@
 
 A task is a nudge and holds nothing that matters. So tasks are acknowledged before they run, none is retried, none has a
 delay or an expiry, and no result is kept: the retry schedule lives in PostgreSQL (docs/decisions/0002).
+
+Celery puts a task that names its queue on that queue's list, whatever is bound to it. So an emptied Redis takes tasks,
+and gives them out, as before; nothing has to be declared again.
 """
 
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
+from celery.schedules import schedule
 from celery.signals import setup_logging
+from kombu.connection import Connection
 
+from worker.beat import TickScheduler, steady_now
 from worker.logs import configure_logging
 from worker.settings import settings
 from worker.words import MessageType
@@ -17,6 +24,20 @@ UPKEEP = "upkeep"
 QUEUES = (*MessageType, UPKEEP)
 TICK_SECONDS = 1.0
 PURGE_SECONDS = 600.0
+RECONNECT_SECONDS = 2.0
+
+
+class _PatientConnection(Connection):
+    """Tries a Redis that is away again and again at one pace: kombu's own pauses grow to 30 s, and delivery would wait
+    as long after Redis' return."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        pace = {"interval_start": RECONNECT_SECONDS, "interval_step": 0, "interval_max": RECONNECT_SECONDS}
+        return super().ensure_connection(*args, **{**pace, **options})  # type: ignore[no-untyped-call] # as all of kombu
+
+
+class _Amqp(AMQP):  # type: ignore[misc] # Celery is untyped
+    Connection = _PatientConnection
 
 
 def _broker_url() -> str:
@@ -27,7 +48,7 @@ def _broker_url() -> str:
 
 
 def make_celery() -> Celery:
-    app = Celery("delivery", broker=_broker_url(), include=["worker.tasks"])
+    app = Celery("delivery", broker=_broker_url(), include=["worker.tasks"], amqp=_Amqp)
     app.conf.update(
         task_default_queue=UPKEEP,
         task_ignore_result=True,
@@ -36,7 +57,12 @@ def make_celery() -> Celery:
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # These two are for tasks that are given out again after a reconnect, which ours are not. The first is on since
+        # Celery warns at each reconnect while it is off.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_enable_prefetch_count_reduction=False,
+        # Nobody asks workers anything by Redis, and each subscription is one more connection to lose.
+        worker_enable_remote_control=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # Publishing must not hold up a request when Redis is away; consuming finds a dead connection within seconds.
@@ -47,6 +73,7 @@ def make_celery() -> Celery:
             "health_check_interval": 10,
             "retry_on_timeout": False,
         },
+        beat_scheduler=TickScheduler,
         beat_schedule=_schedule(),
         timezone="UTC",
     )
@@ -55,19 +82,25 @@ def make_celery() -> Celery:
 
 def _schedule() -> dict[str, dict[str, Any]]:
     looks = {
-        f"look at due {message_type} lanes": {
-            "task": "worker.tasks.look_at_due_lanes",
-            "schedule": TICK_SECONDS,
-            "args": (message_type.value,),
-            "options": {"queue": message_type.value},
-        }
+        f"look at due {message_type} lanes": _tick(
+            "look_at_due_lanes", message_type, TICK_SECONDS, args=(message_type.value,)
+        )
         for message_type in MessageType
     }
     return {
         **looks,
-        "sweep": {"task": "worker.tasks.sweep", "schedule": TICK_SECONDS, "options": {"queue": UPKEEP}},
-        "look": {"task": "worker.tasks.look", "schedule": TICK_SECONDS, "options": {"queue": UPKEEP}},
-        "purge": {"task": "worker.tasks.purge", "schedule": PURGE_SECONDS, "options": {"queue": UPKEEP}},
+        "sweep": _tick("sweep", UPKEEP, TICK_SECONDS),
+        "look": _tick("look", UPKEEP, TICK_SECONDS),
+        "purge": _tick("purge", UPKEEP, PURGE_SECONDS),
+    }
+
+
+def _tick(task: str, queue: str, seconds: float, args: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "task": f"worker.tasks.{task}",
+        "schedule": schedule(seconds, nowfun=steady_now),
+        "args": args,
+        "options": {"queue": str(queue)},
     }
 
 

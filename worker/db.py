@@ -18,7 +18,7 @@ from worker.settings import settings
 T = TypeVar("T")
 _DEADLOCK = {"40P01", "40001"}
 _DEADLOCK_TRIES = 4
-_NOT_NOW = {"57P01", "57P02", "57P03", "57014", "55P03"}
+_NOT_NOW = {"57P01", "57P02", "57P03", "57014", "55P03", "58030"}
 
 
 def make_engine(
@@ -98,6 +98,6 @@ def is_away(error: BaseException) -> bool:
     state: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
     if isinstance(error, OperationalError):
         # No SQLSTATE: the connection itself failed. 08: connection, 57P0x: shutting down, 53: out of connections, disk
-        # or memory, 57014 and 55P03: a statement or a lock took longer than we wait.
+        # or memory, 58030: the disk fails, 57014 and 55P03: a statement or a lock took longer than we wait.
         return state is None or state.startswith(("08", "53")) or state in _NOT_NOW
     return False

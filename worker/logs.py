@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 
 import structlog
 
@@ -63,3 +64,19 @@ def configure_logging() -> None:
 def masked(recipient: str) -> str:
     """A number as logs may show it: the last four digits."""
     return "…" + recipient[-4:]
+
+
+class Seldom:
+    """Is due once in so many seconds: for what each tick would say again while a server is away."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self._seconds = seconds
+        self._due_at = 0.0
+
+    def is_due(self) -> bool:
+        """True for the one caller who is to speak now."""
+        now = time.monotonic()
+        if now < self._due_at:
+            return False
+        self._due_at = now + self._seconds
+        return True

@@ -11,6 +11,7 @@ from uuid import UUID
 import redis
 import structlog
 
+from worker.logs import Seldom
 from worker.rates import redis_client
 from worker.words import MessageType
 
@@ -18,6 +19,7 @@ MOST_QUEUED = 2  # of one lane
 QUEUED_MILLISECONDS = 5_000
 _QUIET_SECONDS = 0.1
 _log = structlog.get_logger()
+_loss = Seldom()
 
 
 class Nudger:
@@ -80,7 +82,8 @@ def send_nudge(lane_id: UUID, message_type: str) -> None:
             return
         deliver_lane.apply_async((str(lane_id),), queue=str(message_type), retry=False, ignore_result=True)
     except Exception as error:
-        _log.warning("nudge_lost", lane_id=str(lane_id), error=type(error).__name__)
+        if _loss.is_due():
+            _log.warning("nudge_lost", lane_id=str(lane_id), error=type(error).__name__)
 
 
 def nudge_arrived(lane_id: UUID) -> None:
@@ -88,7 +91,8 @@ def nudge_arrived(lane_id: UUID) -> None:
     try:
         redis_client().eval(_ARRIVED, 1, _queued(lane_id))
     except redis.RedisError as error:
-        _log.warning("nudges_uncounted", lane_id=str(lane_id), error=type(error).__name__)
+        if _loss.is_due():
+            _log.warning("nudges_uncounted", lane_id=str(lane_id), error=type(error).__name__)
 
 
 def _queued(lane_id: UUID) -> str:

@@ -14,6 +14,7 @@ from worker.app import celery_app
 from worker.db import engine, is_away, open_session
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
+from worker.logs import Seldom
 from worker.lookups import Lookups
 from worker.nudges import nudge_arrived, send_nudge
 from worker.rates import LogBudget, Rates, redis_client
@@ -23,10 +24,9 @@ from worker.words import MessageType
 
 LANE_SECONDS = 1.0  # one task's time with a lane; then others have their turn, and a stopping worker can leave
 SWEEP_SECONDS = 3.0
-AWAY_SECONDS = 10.0  # between two lines that say the database is away: each process meets that with every tick
 
 _log = structlog.get_logger()
-_said_away_at = -AWAY_SECONDS
+_absence = Seldom()
 
 
 @lru_cache(maxsize=1)
@@ -108,13 +108,7 @@ def _shrugging(name: str) -> Iterator[None]:
         yield
     except Exception as error:
         if is_away(error):
-            _say_away(name)
+            if _absence.is_due():
+                _log.warning("database_away", task=name)
         else:
             _log.exception("task_failed", task=name)
-
-
-def _say_away(name: str) -> None:
-    global _said_away_at
-    if time.monotonic() - _said_away_at >= AWAY_SECONDS:
-        _said_away_at = time.monotonic()
-        _log.warning("database_away", task=name)

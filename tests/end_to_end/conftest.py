@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,26 +98,52 @@ def _all(http: httpx.Client, path: str, query: dict[str, Any]) -> list[dict[str,
         cursor = {"cursor": page["next_cursor"]}
 
 
-@pytest.fixture(scope="session")
-def system(request: pytest.FixtureRequest) -> Iterator[System]:
-    folder = Path(tempfile.mkdtemp(prefix="delivery-system-"))
-    if os.geteuid() == 0:
-        folder.chmod(0o711)  # the servers run as another user
-    options = StackOptions(folder / "data", free_port(), free_port(), metrics_port=0, workers=2, environment=SHORT)
-    stack = Stack(options)
-    is_well = False
+@contextmanager
+def running(stack: Stack) -> Iterator[System]:
+    """The stack once it is started, which is before it is ready; stopped in any case."""
     try:
         stack.start()
-        stack.wait_ready()
         with (
             httpx.Client(base_url=stack.api_url, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False) as api,
             httpx.Client(base_url=stack.sandbox_url, trust_env=False) as sandbox,
         ):
             yield System(stack, api, sandbox)
-        is_well = request.session.testsfailed == 0
     finally:
         stack.stop()
+
+
+@contextmanager
+def reachable_folder(session: pytest.Session) -> Iterator[Path]:
+    """A new folder that the servers' account can reach. It stays where a test failed, for the logs in it."""
+    folder = Path(tempfile.mkdtemp(prefix="delivery-system-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # the servers run as another user
+    is_well = False
+    try:
+        yield folder
+        is_well = session.testsfailed == 0
+    finally:
         if is_well:
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            print(f"the processes' logs: {stack.logs_dir}")  # noqa: T201 - pytest shows it with the failure
+            print(f"the processes' logs: {folder / 'data' / 'logs'}")  # noqa: T201 - pytest shows it with the failure
+
+
+@pytest.fixture
+def own_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    with reachable_folder(request.session) as folder:
+        yield folder
+
+
+def short_options(folder: Path, **environment: str) -> StackOptions:
+    """Free ports and short times."""
+    return StackOptions(
+        folder / "data", free_port(), free_port(), metrics_port=0, workers=2, environment={**SHORT, **environment}
+    )
+
+
+@pytest.fixture(scope="session")
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    with reachable_folder(request.session) as folder, running(Stack(short_options(folder))) as system:
+        system.stack.wait_ready()
+        yield system

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
 from worker.errors import RequestRefused
+from worker.logs import Seldom
 
 BREAK = """
 import logging, structlog
@@ -33,3 +35,12 @@ def test_a_traceback_shows_no_local_variables(form: str) -> None:
 def test_a_log_line_leaves_out_infobips_own_words() -> None:
     error = RequestRefused("HTTP 400: E400. 919900000001 is not valid. Your code is 4711")
     assert error.brief == "HTTP 400"
+
+
+def test_what_every_tick_would_repeat_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    seldom, now = Seldom(10), time.monotonic()
+    said = []
+    for second in range(25):
+        monkeypatch.setattr(time, "monotonic", lambda second=second: now + second)
+        said.append(seldom.is_due())
+    assert [second for second, was_due in enumerate(said) if was_due] == [0, 10, 20]
