@@ -2,8 +2,8 @@
 
 An unknown fate is settled by a row found (applied as a report with source `pull`), or, absent at each look, by going
 out again under the same attempt number (resubmission.py): Infobip refuses an ID it has seen, so even a log that was
-slow costs no second copy. A look belongs to the process that took it for a minute; if that process dies at any line
-here, it falls due again.
+slow costs no second copy. A look belongs to the process that took it for as long as a lease; if that process dies at
+any line here, it falls due again.
 
     take what is due       | commit
     ask, page by page        within the account's 120 calls a minute, no transaction open
@@ -40,11 +40,11 @@ from worker.states import State
 from worker.transitions import LockedMessage, Transitions, database_now, lock
 from worker.words import UNSETTLED, AttemptOutcome, MessageType, Outcome, Source
 
-GROUP = 2000  # attempts taken at once
+GROUP = 1000  # attempts taken at once
 CALLS_A_LOOK = 5  # or so, and it is answered whole
-TAKEN_FOR = timedelta(seconds=60)
 LOGS_AWAY_WAIT = timedelta(seconds=15)  # until the logs are asked again when they could not be reached
 ABSENT_FOR = timedelta(seconds=60)  # how long "the logs do not show it" counts: then they are asked again
+SOONEST = timedelta(seconds=1)
 LONGEST_WAIT_SECONDS = 5.0  # for a call within the budget, once a look has begun
 
 _log = structlog.get_logger()
@@ -57,7 +57,7 @@ _TAKE = text("""
         ORDER BY outcome IN ('in doubt', 'absent') DESC, look_at LIMIT :group FOR UPDATE SKIP LOCKED
     ) AS due
     WHERE attempt.message_id = due.message_id AND attempt.number = due.number
-    RETURNING attempt.message_id, attempt.number, attempt.submission_id,
+    RETURNING attempt.message_id, attempt.number, attempt.looks, attempt.submission_id,
               attempt.outcome IN ('in doubt', 'absent') AS is_doubt
 """)
 _SUBMISSIONS = text("""
@@ -84,7 +84,7 @@ class Look:
     kind: Kind
     route: Route
     bulk_ids: list[UUID] = field(default_factory=list)
-    attempts: dict[UUID, int] = field(default_factory=dict)  # message ID: attempt number
+    attempts: dict[UUID, tuple[int, int]] = field(default_factory=dict)  # message ID: attempt number, looks so far
     message_count: int = 0
 
     def has_room_for(self, submission: Any, attempts: int) -> bool:
@@ -95,7 +95,7 @@ class Look:
         ids, messages = len(self.bulk_ids) + len(submission.bulk_ids), self.message_count + submission.message_count
         return ids <= IDS_A_CALL and messages <= CALLS_A_LOOK * MOST_LOG_ROWS
 
-    def add(self, submission: Any, attempts: dict[UUID, int]) -> None:
+    def add(self, submission: Any, attempts: dict[UUID, tuple[int, int]]) -> None:
         self.bulk_ids.extend(submission.bulk_ids)
         self.attempts.update(attempts)
         self.message_count += submission.message_count
@@ -103,7 +103,7 @@ class Look:
     def questions(self) -> Iterator[list[UUID] | list[str]]:
         """The IDs of one call each; a call may have several pages."""
         if self.kind.is_sparse:
-            wire_ids = [attempt_id(*attempt) for attempt in self.attempts.items()]
+            wire_ids = [attempt_id(message_id, number) for message_id, (number, _) in self.attempts.items()]
             yield from (wire_ids[start : start + IDS_A_CALL] for start in range(0, len(wire_ids), IDS_A_CALL))
         else:
             yield from (self.bulk_ids[start : start + IDS_A_CALL] for start in range(0, len(self.bulk_ids), IDS_A_CALL))
@@ -133,7 +133,8 @@ class Lookups:
     def look(self) -> int:
         """Take the attempts whose look is due, ask, and settle what the logs tell and what they do not."""
         with open_session(self._engine) as session, session.begin():
-            taken = session.execute(_TAKE, {"group": GROUP, "taken_for": TAKEN_FOR}).all()
+            lease = timedelta(seconds=self._settings.lease_seconds)
+            taken = session.execute(_TAKE, {"group": GROUP, "taken_for": lease}).all()
             looks = _plan(session, taken)
         if taken:
             reached(Boundary.LOOK_TAKEN)
@@ -219,8 +220,8 @@ class Lookups:
         with open_session(self._engine) as session, session.begin():
             transitions = Transitions(session, database_now(session))
             for message in lock(session, look.attempts).values():
-                if message.number != look.attempts[message.id]:
-                    continue  # it has gone on meanwhile: nobody asked about its current attempt
+                if (message.number, message.looks) != look.attempts[message.id]:
+                    continue  # it has gone on meanwhile: nobody asked about its current attempt, or another just did
                 if message.state is State.SENT:
                     self._wait_for_report(transitions, message, look, are_logs_known=are_logs_known)
                 elif message.state is State.SENDING and message.attempt_outcome in UNSETTLED:
@@ -265,7 +266,7 @@ class Lookups:
                 message.number,
                 AttemptOutcome.ABSENT,
                 UNKNOWN_FATE,
-                look_at=transitions.now + ABSENT_FOR,
+                look_at=max(transitions.now + SOONEST, min(transitions.now + ABSENT_FOR, message.expires_at)),
                 looks=looks,
             )
 
@@ -293,17 +294,17 @@ class Lookups:
             message.number,
             AttemptOutcome.IN_DOUBT,
             UNKNOWN_FATE,
-            look_at=transitions.now + max(wait, timedelta(seconds=1)),
+            look_at=transitions.now + max(wait, SOONEST),
             looks=looks,
         )
 
 
 def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
     """The looks that answer for these attempts, each of one kind; doubts first, and among them transactional ones."""
-    attempts: dict[UUID, dict[UUID, int]] = defaultdict(dict)
+    attempts: dict[UUID, dict[UUID, tuple[int, int]]] = defaultdict(dict)
     doubts: set[UUID] = set()
     for row in taken:
-        attempts[row.submission_id][row.message_id] = row.number
+        attempts[row.submission_id][row.message_id] = (row.number, row.looks)
         if row.is_doubt:
             doubts.add(row.submission_id)
     routes: dict[UUID, Route | None] = {}

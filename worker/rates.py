@@ -2,18 +2,20 @@
 
 Tokens are taken before messages are claimed, so that nothing claimed outlives its lease waiting for its turn. A grant
 may put the bucket into debt, and the next one waits until that is paid: so messages leave in pieces of a tenth of a
-second, not in bursts. Time that nobody used is saved for at most a second, and only while there was work: a lane that
-was idle, held, or cut off starts slowly.
+second, not in bursts. Time that nobody used is saved for at most half a second, and only while there was work: a lane
+that was idle, held, or cut off starts slowly.
 
     marketing       goes while there is no debt
-    transactional   goes until the debt is a second's worth; marketing pays it back
+    transactional   goes until the debt is half a second's worth; marketing pays it back
     unasked         halves of a refused request and probes: they go, and everyone pays
 
+What is saved and what is overdrawn make a second together: in any T seconds no more goes than the rate allows in T + 1.
 An empty Redis starts the bucket with a piece still to be earned. A Redis that is away grants nothing where there is a
 rate, and its return is found by the next tick.
 
-After a 429 the rate is half of what was reached, at least a tenth of the configured one, and grows back within half a
-minute. Where none is configured, what was learnt holds for a minute. All of that is Redis' to forget.
+After a 429 the rate is half of what was reached in the busiest of the last seconds, at least a tenth of the configured
+one, and grows back within half a minute. Where none is configured, what was reached stands in for it until a minute has
+passed without another. All of that is Redis' to forget.
 """
 
 from functools import lru_cache
@@ -25,16 +27,19 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from worker.logs import Seldom
 from worker.settings import settings
 from worker.words import MessageType
 
 PIECE_SECONDS = 0.1  # worth of messages in one grant, where nothing was saved
-SAVED_SECONDS = 0.9  # with a piece, no grant is more than the rate allows in a second
-OVERDRAFT_SECONDS = 1.0
+SAVED_SECONDS = 0.5
+OVERDRAFT_SECONDS = 0.4  # and a piece
 QUIET_SECONDS = 2.0  # after that long without a grant nothing is saved: nobody was at work
 LEAST_SHARE = 0.1  # of the configured rate, whatever Infobip says
 RECOVERY_SECONDS = 30.0
 UNLEARN_SECONDS = 60.0
+BUSIEST_SECONDS = 5.0  # how long the busiest second counts as what was reached
+LEAST_LEARNT = 10  # messages a second: a 429 to next to nothing says little of our rate
 
 LOGS_A_MINUTE = 120  # Infobip's limit
 LOGS_SAVED = 20  # these and what comes back within a minute stay under the limit
@@ -46,8 +51,10 @@ _AWAY_WAIT = 0.05
 # KEYS[1]: hash of one credential.
 #   tokens, at        the bucket, and when it was last counted
 #   rested            1: whoever came last found nothing more to send
-#   limit, limited_at the rate learnt from a 429, and when
-#   second, now_sent, before_sent   messages granted in that second and in the one before
+#   limit, limited_at the rate after a 429, and when that came
+#   ceiling           what it grows back to, where no rate is configured
+#   second, granted   messages granted in that second
+#   top, top_at       and in the busiest of late, and when
 # ARGV: rate ("" for none), time ("" for Redis's own).
 _COMMON = f"""
 local key = KEYS[1]
@@ -61,21 +68,21 @@ local function number(name) return tonumber(held[name]) end
 local function keep(...) redis.call('HSET', key, ...) redis.call('EXPIRE', key, 300) end
 
 local function rate()
-    local limit = number('limit')
-    if not limit then return configured end
-    local age = now - number('limited_at')
-    if not configured then return age < {UNLEARN_SECONDS} and limit or nil end
-    return math.min(configured, limit + (configured - limit) * math.min(1, age / {RECOVERY_SECONDS}))
+    local limit, age = number('limit'), now - (number('limited_at') or 0)
+    local ceiling = configured or (age < {UNLEARN_SECONDS} and number('ceiling'))
+    if not (limit and ceiling) then return configured end
+    return math.min(ceiling, limit + (ceiling - limit) * math.min(1, age / {RECOVERY_SECONDS}))
+end
+
+local function top()
+    return now - (number('top_at') or 0) <= {BUSIEST_SECONDS} and number('top') or 0
 end
 
 local function count(n)
     local second = math.floor(now)
-    if number('second') == second then
-        keep('now_sent', math.max(0, number('now_sent') + n))
-    elseif n > 0 then
-        local before = number('second') == second - 1 and number('now_sent') or 0
-        keep('second', second, 'now_sent', n, 'before_sent', before)
-    end
+    local granted = math.max(0, n + (number('second') == second and number('granted') or 0))
+    keep('second', second, 'granted', granted)
+    if granted >= top() then keep('top', granted, 'top_at', now) end
 end
 
 local function piece(rate) return math.max(1, rate * {PIECE_SECONDS}) end
@@ -108,7 +115,8 @@ if short > 0 then
     set_tokens(tokens, 0)
     return {0, math.ceil(short / rate * 1000)}
 end
-local granted = math.min(wanted, math.floor(math.max(tokens, 0) + piece(rate)))
+local most = math.max(math.max(tokens, 0) + piece(rate), tokens + rate * overdraft)
+local granted = math.min(wanted, math.floor(most))
 set_tokens(tokens - granted, 0)
 count(granted)
 return {granted, 0}
@@ -133,10 +141,11 @@ return 0
 _SLOW_DOWN = (
     _COMMON
     + f"""
-local reached = math.max(number('now_sent') or 0, number('before_sent') or 0)
-local limit = math.max(1, reached / 2, (configured or 0) * {LEAST_SHARE})
-if configured then limit = math.min(limit, configured) end
-keep('limit', limit, 'limited_at', string.format('%.6f', now))
+local active = rate()
+local ceiling = configured or (active and number('ceiling')) or math.max(top(), {LEAST_LEARNT})
+local least = math.max(1, ceiling * {LEAST_SHARE}, configured and 0 or {LEAST_LEARNT})
+local limit = math.min(ceiling, math.max(least, top() / 2))
+keep('limit', limit, 'limited_at', string.format('%.6f', now), 'ceiling', ceiling)
 set_tokens(math.min(number('tokens') or 0, 0), 1)
 return tostring(limit)
 """
@@ -157,6 +166,7 @@ return short <= 0 and 0 or math.ceil(short / {LOGS_A_SECOND} * 1000)
 """
 
 _log = structlog.get_logger()
+_absence = Seldom()
 
 
 class Grant(NamedTuple):
@@ -242,7 +252,8 @@ def _args(per_second: int | None, at: float | None) -> list[float | str]:
 
 
 def _away(credential_id: UUID, error: redis.RedisError) -> None:
-    _log.warning("rate_unknown", credential_id=str(credential_id), error=type(error).__name__)
+    if _absence.is_due():
+        _log.warning("rate_unknown", credential_id=str(credential_id), error=type(error).__name__)
 
 
 def _key(credential_id: UUID) -> str:

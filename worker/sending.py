@@ -157,7 +157,7 @@ class Sender:
             return self._record(lambda session: answers.record_answer(session, submission, answer, self._settings))
         reached(Boundary.ANSWER_RECEIVED)
         _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.brief)
-        if isinstance(error, Throttled):
+        if isinstance(error, Throttled) and not submission.is_probe:  # one message says nothing of the rate
             self._rates.slow_down(route.credential_id, route.messages_per_second)
         return self._record(
             lambda session: answers.record_error(session, submission, error, self._settings, self._monotonic)
