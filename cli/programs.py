@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,22 +29,32 @@ def delivery_command() -> list[str]:
     return [found] if found else [sys.executable, "-m", "cli.main"]
 
 
-def stack_programs(*, port: int, sandbox_port: int, metrics_port: int, workers: int) -> list[Program]:
+def stack_programs(
+    *,
+    port: int,
+    sandbox_port: int,
+    metrics_port: int,
+    workers: int,
+    sandbox_options: Sequence[str] = (),
+    worker_command: Sequence[str] = (),
+) -> list[Program]:
     """In the order of their start. Each worker serves its metrics on a port of its own: `metrics_port` and the two
-    after it; 0 switches them off."""
+    after it; 0 switches them off. `worker_command` stands in for the command whose `worker` runs them."""
     command = delivery_command()
 
     def worker(queue: str, processes: int, offset: int) -> Program:
         return Program(
             f"worker-{queue}",
-            [*command, "worker", "--queues", queue, "--processes", str(processes)],
+            [*(worker_command or command), "worker", "--queues", queue, "--processes", str(processes)],
             {"DELIVERY_METRICS_PORT": str(metrics_port + offset if metrics_port else 0)},
             worker_is_ready,
         )
 
     return [
         Program(
-            "sandbox", [*command, "sandbox", "--port", str(sandbox_port)], is_ready=_serves(sandbox_port, "/healthz")
+            "sandbox",
+            [*command, "sandbox", "--port", str(sandbox_port), *sandbox_options],
+            is_ready=_serves(sandbox_port, "/healthz"),
         ),
         Program("api", [*command, "api", "--port", str(port)], is_ready=_serves(port, "/readyz")),
         *(worker(queue, workers, offset) for offset, queue in enumerate(SEND_QUEUES)),

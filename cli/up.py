@@ -45,7 +45,11 @@ def say(line: str) -> None:
 
 @dataclass(frozen=True)
 class StackOptions:
-    """`environment` is put over our own for every process of the stack: DELIVERY_* settings of a demo or a test."""
+    """`environment` is put over our own for every process of the stack: DELIVERY_* settings of a demo or a test.
+
+    `sandbox_options` are given to `delivery sandbox`. `worker_command` runs the workers in `delivery`'s stead, for
+    tests that reach inside them.
+    """
 
     data_dir: Path = Path(".delivery")
     port: int = 8000
@@ -53,6 +57,8 @@ class StackOptions:
     metrics_port: int = 9100
     workers: int = 2
     environment: Mapping[str, str] = field(default_factory=dict)
+    sandbox_options: Sequence[str] = ()
+    worker_command: Sequence[str] = ()
 
 
 class Stack:
@@ -274,6 +280,8 @@ class Stack:
                 sandbox_port=options.sandbox_port,
                 metrics_port=options.metrics_port,
                 workers=options.workers,
+                sandbox_options=options.sandbox_options,
+                worker_command=options.worker_command,
             )
         say(f"data in {self.data_dir}, logs in {self.logs_dir}")
         for program in programs:

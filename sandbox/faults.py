@@ -48,6 +48,7 @@ class FaultSet(BaseModel):
     answer_seconds: Seconds = 0.0
     report_seconds: Seconds = 0.5
     retry_after_seconds: Seconds = 1.0
+    logs_seconds: Seconds = 0.0  # how long after its acceptance a message shows in the logs
     seed: int = 0
 
 

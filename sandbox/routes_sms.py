@@ -93,6 +93,7 @@ def read_logs(account: Account, call: Call) -> Answer:
     except Refused as refused:
         return Answer(400, flat(400, refused.violations))
     now = now_ms()
+    shown_since = now - round(account.faults.chosen.logs_seconds * 1000)
     rows: list[dict[str, object]] = []
     page: dict[str, object] = {"results": rows}
     last_sequence = 0
@@ -100,7 +101,7 @@ def read_logs(account: Account, call: Call) -> Answer:
     for record in _candidates(account, query):
         if query.cursor is not None and record.sequence >= query.cursor:
             continue
-        if not _is_wanted(record, query, now):
+        if record.accepted_ms > shown_since or not _is_wanted(record, query, now):
             continue
         if len(rows) == query.limit:
             more = True

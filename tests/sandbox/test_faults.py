@@ -133,3 +133,11 @@ def test_abandoned_upload_leaves_no_trace(sandbox):
         raw.sendall(b"POST /sms/3/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert sandbox.summary()["requests"] == 0
+
+
+def test_logs_may_lag(sandbox, message):
+    sandbox.faults(logs_seconds=3600)
+    sandbox.send(message(message_id="m-1"))
+    assert sandbox.logs(messageId="m-1") == []
+    sandbox.faults()
+    assert len(sandbox.logs(messageId="m-1")) == 1
