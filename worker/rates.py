@@ -53,8 +53,8 @@ _AWAY_WAIT = 0.05
 #   rested            1: whoever came last found nothing more to send
 #   limit, limited_at the rate after a 429, and when that came
 #   ceiling           what it grows back to, where no rate is configured
-#   second, granted   messages granted in that second
-#   top, top_at       and in the busiest of late, and when
+#   second, granted   messages granted in that second, the newest
+#   top, top_at       and in the busiest before it, of late
 # ARGV: rate ("" for none), time ("" for Redis's own).
 _COMMON = f"""
 local key = KEYS[1]
@@ -69,20 +69,26 @@ local function keep(...) redis.call('HSET', key, ...) redis.call('EXPIRE', key, 
 
 local function rate()
     local limit, age = number('limit'), now - (number('limited_at') or 0)
-    local ceiling = configured or (age < {UNLEARN_SECONDS} and number('ceiling'))
+    -- A clock of Redis's that was set back must not keep what was learnt for an hour.
+    local ceiling = age >= 0 and age < {UNLEARN_SECONDS} and (configured or number('ceiling'))
     if not (limit and ceiling) then return configured end
     return math.min(ceiling, limit + (ceiling - limit) * math.min(1, age / {RECOVERY_SECONDS}))
 end
 
-local function top()
-    return now - (number('top_at') or 0) <= {BUSIEST_SECONDS} and number('top') or 0
+local function reached()
+    local is_of_late = now - (number('top_at') or 0) <= {BUSIEST_SECONDS}
+    return math.max(number('granted') or 0, is_of_late and number('top') or 0)
 end
 
 local function count(n)
-    local second = math.floor(now)
-    local granted = math.max(0, n + (number('second') == second and number('granted') or 0))
-    keep('second', second, 'granted', granted)
-    if granted >= top() then keep('top', granted, 'top_at', now) end
+    local second, granted = math.floor(now), number('granted') or 0
+    if number('second') ~= second then
+        -- Only now is that second over: what is given back has come.
+        if granted >= reached() then keep('top', granted, 'top_at', number('second') or second) end
+        granted = 0
+    end
+    held['granted'] = math.max(0, granted + n)
+    keep('second', second, 'granted', held['granted'])
 end
 
 local function piece(rate) return math.max(1, rate * {PIECE_SECONDS}) end
@@ -142,9 +148,9 @@ _SLOW_DOWN = (
     _COMMON
     + f"""
 local active = rate()
-local ceiling = configured or (active and number('ceiling')) or math.max(top(), {LEAST_LEARNT})
+local ceiling = configured or (active and number('ceiling')) or math.max(reached(), {LEAST_LEARNT})
 local least = math.max(1, ceiling * {LEAST_SHARE}, configured and 0 or {LEAST_LEARNT})
-local limit = math.min(ceiling, math.max(least, top() / 2))
+local limit = math.min(ceiling, math.max(least, reached() / 2))
 keep('limit', limit, 'limited_at', string.format('%.6f', now), 'ceiling', ceiling)
 set_tokens(math.min(number('tokens') or 0, 0), 1)
 return tostring(limit)

@@ -206,6 +206,21 @@ def test_a_429_in_a_quiet_moment_does_not_stop_what_comes_after(rates: Rates, cr
     assert second_of(rates, credential, None, 1002.0) >= module.LEAST_LEARNT
 
 
+def test_what_was_asked_for_and_given_back_was_not_reached(rates: Rates, credential: UUID) -> None:
+    for step in range(20):
+        rates.take(credential, None, 500, at=1000.0 + step / 5)
+        rates.give_back(credential, None, 496, at=1000.05 + step / 5)
+    rates.slow_down(credential, None, at=1004.0)
+    assert second_of(rates, credential, None, 1005.0) <= 2 * module.LEAST_LEARNT
+
+
+def test_a_clock_that_is_set_back_is_no_lasting_harm(rates: Rates, credential: UUID) -> None:
+    rates.take(credential, 100, 500, at=5000.0)
+    rates.slow_down(credential, 100, at=5000.0)
+    second_of(rates, credential, 100, 1400.0)
+    assert 95 <= second_of(rates, credential, 100, 1401.0) <= 115
+
+
 def test_what_was_reached_is_the_busiest_of_the_last_seconds(rates: Rates, credential: UUID) -> None:
     rates.take(credential, None, 400, at=1000.0)
     rates.take(credential, None, 3, at=1002.5)  # after a pause, say
