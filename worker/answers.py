@@ -8,7 +8,7 @@ only messages that still are `sending` under the same attempt number are touched
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -28,6 +28,8 @@ from worker.settings import Settings
 from worker.states import State
 from worker.transitions import LockedMessage, Transitions, database_now, lock
 from worker.words import AttemptOutcome, HoldKind, Outcome
+
+SOONEST_LOOK = timedelta(seconds=1)
 
 _CLOSE = text("""
     UPDATE submission SET outcome = :outcome, detail = :detail, closed_at = statement_timestamp()
@@ -190,14 +192,16 @@ def _fail_named(
     if not named:
         return False
     refusals = poison.Refusals(session, submission.route, (hand.message for hand in hands))
+    # A batch of which others are spared is not at fault; of single sends each is the other's neighbour.
     spared = {hand.message.batch_id for hand in hands if hand.index not in named}
     for message, words in ((hand.message, named[hand.index]) for hand in hands if hand.index in named):
-        if refusals.stops(message):
-            release(transitions, message, settings.doubt_looks)
+        if message.batch_id not in spared and refusals.stops(message, words):
+            # Behind the others: the next probe is another one.
+            release(transitions, message, settings.doubt_looks, next_attempt_at=transitions.now)
             continue
         transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, words[:500])
         transitions.move(message, State.FAILED, REFUSED)
-        if message.batch_id is None or message.batch_id not in spared:
+        if message.batch_id not in spared:
             refusals.add(message, words)
     return refusals.write(next(iter(named.values())))
 
@@ -223,8 +227,31 @@ def doubt(
     )
 
 
-def release(transitions: Transitions, message: LockedMessage, doubt_looks: list[timedelta]) -> None:
-    """Known not to have been sent: as it was before, and the number goes out again.
+def stay_in_doubt(
+    transitions: Transitions,
+    message: LockedMessage,
+    looks: int,
+    wait: timedelta,
+    *,
+    outcome: AttemptOutcome = AttemptOutcome.IN_DOUBT,
+) -> None:
+    """After so many looks its fate is still unknown: ask again after `wait`, or already when its validity ends."""
+    wait = max(wait, SOONEST_LOOK)
+    look_at = transitions.now + wait
+    if transitions.now < message.expires_at < look_at:
+        look_at = max(message.expires_at, transitions.now + SOONEST_LOOK)
+    transitions.settle(message.id, message.number, outcome, UNKNOWN_FATE, look_at=look_at, looks=looks)
+
+
+def release(
+    transitions: Transitions,
+    message: LockedMessage,
+    doubt_looks: list[timedelta],
+    *,
+    next_attempt_at: datetime | None = None,
+) -> None:
+    """Known not to have been sent: as it was before, with its turn unless another is given, and the number goes out
+    again.
 
     An attempt that was in doubt before stays so: this request did not reach Infobip, an earlier one may have.
     """
@@ -240,7 +267,7 @@ def release(transitions: Transitions, message: LockedMessage, doubt_looks: list[
         message,
         State.RETRYING if before else State.QUEUED,
         message.reason,
-        next_attempt_at=message.next_attempt_at,
+        next_attempt_at=next_attempt_at or message.next_attempt_at,
         number=before,
     )
 

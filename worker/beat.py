@@ -1,13 +1,18 @@
-"""Beat's clock and scheduler. A tick holds nothing that matters, so beat needs neither the time of day nor a memory."""
+"""Beat's clock and scheduler. A tick holds nothing that matters, so beat needs neither the time of day nor a memory;
+and one of a kind is enough in a queue, whose workers may be busy with what takes longer than a second.
+"""
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import redis
 import structlog
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 
 from worker.logs import Seldom
+from worker.nudges import reserve
 
 _log = structlog.get_logger()
 _STARTED_AT = datetime.now(UTC)
@@ -20,6 +25,10 @@ def steady_now() -> datetime:
     return _STARTED_AT + timedelta(seconds=time.monotonic() - _STARTED_MONOTONIC)
 
 
+def tick_name(task: str, args: Iterable[str] = ()) -> str:
+    return " ".join((task, *args))
+
+
 class TickScheduler(Scheduler):  # type: ignore[misc] # Celery is untyped
     """Celery's scheduler that keeps its schedule in memory; ticks that Redis does not take are a line now and then."""
 
@@ -27,7 +36,8 @@ class TickScheduler(Scheduler):  # type: ignore[misc] # Celery is untyped
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         try:
-            self.apply_async(entry, producer=producer, advance=False)
-        except SchedulingError as error:
+            if reserve(tick_name(entry.task, entry.args)):
+                self.apply_async(entry, producer=producer, advance=False)
+        except (SchedulingError, redis.RedisError) as error:
             if self._loss.is_due():
-                _log.warning("tick_lost", tick=entry.name, error=type(error.__context__).__name__)
+                _log.warning("tick_lost", tick=entry.name, error=type(error.__context__ or error).__name__)

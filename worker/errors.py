@@ -7,14 +7,14 @@
       RequestRefused        400, 413: someone in the request is at fault; nothing of it was accepted
       OutcomeUncertain      time-out or break after the connection stood, 408, 5xx, an unreadable answer: ask the logs
 
-`is_fate_known` false means: do not send again before Infobip was asked. `holds` names the kind of hold it leads to.
+`is_fate_known` false means: do not send again before Infobip was asked. Which lanes wait for it: worker/answers.py.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from worker import reasons
-from worker.words import Channel, HoldKind
+from worker.words import Channel
 
 
 class SendError(Exception):
@@ -22,7 +22,6 @@ class SendError(Exception):
 
     code: ClassVar[str]
     is_fate_known: ClassVar[bool] = True
-    holds: ClassVar[HoldKind | None] = None
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -38,14 +37,12 @@ class NotSent(SendError):
     """The connection never stood: DNS, TLS, refused."""
 
     code = reasons.NOT_SENT
-    holds = HoldKind.FAULT
 
 
 class Throttled(SendError):
     """429: Infobip asks for a pause."""
 
     code = reasons.TOO_MANY_REQUESTS
-    holds = HoldKind.FAULT
 
     def __init__(self, detail: str, retry_after_seconds: float) -> None:
         super().__init__(detail)
@@ -56,7 +53,6 @@ class CredentialRefused(SendError):
     """Infobip refuses the key, its scope, or the address."""
 
     code = reasons.CREDENTIAL_REFUSED
-    holds = HoldKind.ACCOUNT
 
     def __init__(self, detail: str, only_channel: Channel | None = None) -> None:
         super().__init__(detail)
@@ -86,4 +82,3 @@ class OutcomeUncertain(SendError):
 
     code = reasons.UNKNOWN_FATE
     is_fate_known = False
-    holds = HoldKind.FAULT

@@ -5,6 +5,7 @@ one guarded UPDATE), by hand, or by a change of the credential's key or URL. An 
 such a change carries the old version and does not hold it again.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -23,16 +24,16 @@ FAULTS_IN_A_ROW = 3  # requests without a usable answer before the lane is held 
 
 _log = structlog.get_logger()
 
-# One probe of the index a lane: a lane that is held or dry costs next to nothing, however much waits elsewhere.
+# One look at the head of the due index a lane: a lane that is held or dry costs next to nothing, however much waits
+# elsewhere. Not EXISTS with a limit on the time: joined with OR, that is worked out over all that is due.
 _DUE = text("""
     SELECT l.id FROM lane l
     WHERE l.message_type = :message_type AND (l.kind IS NULL OR l.probe_at <= statement_timestamp())
-      AND (EXISTS (
-        SELECT FROM message m WHERE m.lane_id = l.id AND m.state IN ('queued', 'retrying') AND NOT m.held
-          AND m.next_attempt_at <= statement_timestamp())
-        OR l.id = ANY (ARRAY(
-          SELECT DISTINCT s.lane_id FROM attempt a JOIN submission s ON s.id = a.submission_id
-          WHERE a.outcome = 'absent' AND a.look_at > statement_timestamp())))
+      AND ((
+        SELECT m.next_attempt_at FROM message m
+        WHERE m.lane_id = l.id AND m.state IN ('queued', 'retrying') AND NOT m.held
+        ORDER BY m.next_attempt_at, m.id LIMIT 1) <= statement_timestamp()
+        OR EXISTS (SELECT FROM submission s WHERE s.lane_id = l.id AND s.absent_until > statement_timestamp()))
     ORDER BY random()
 """)
 
@@ -71,7 +72,8 @@ _TAKE_PROBE = text("""
 """)
 
 _SENT_WITH = text("""
-    SELECT l.credential_id, s.credential_version FROM submission s JOIN lane l ON l.id = s.lane_id WHERE s.id = :id
+    SELECT s.id, l.credential_id, s.credential_version FROM submission s JOIN lane l ON l.id = s.lane_id
+    WHERE s.id = ANY(:ids) ORDER BY l.credential_id, s.id
 """)
 
 _OPEN = "kind = NULL, reason = NULL, held_until = NULL, probe_at = NULL, probes = 0, faults = 0"
@@ -115,10 +117,11 @@ def hold(
     _hold(session, route.credential_id, route.credential_version, kind, reason, channel=only_channel, lane=lane)
 
 
-def hold_for_report(session: Session, submission_id: UUID, reason: str) -> None:
-    """A report tells of account trouble (no credit): hold all lanes of the credential, as it was when this left."""
-    sent = session.execute(_SENT_WITH, {"id": submission_id}).one()
-    _hold(session, sent.credential_id, sent.credential_version, HoldKind.ACCOUNT, reason)
+def hold_for_reports(session: Session, reasons: Mapping[UUID, str]) -> None:
+    """Reports tell of account trouble (no credit), by submission: hold all lanes of its credential, as that was when it
+    left. In the order of the credentials, since two groups of reports may tell of the same ones."""
+    for sent in session.execute(_SENT_WITH, {"ids": list(reasons)}).all() if reasons else ():
+        _hold(session, sent.credential_id, sent.credential_version, HoldKind.ACCOUNT, reasons[sent.id])
 
 
 def pause(session: Session, route: Route, seconds: float, reason: str) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 LOGS_REACH_BACK = timedelta(hours=48)
 LAST_LOOK_AFTER = timedelta(hours=47)  # after acceptance, while the logs still know
+ABSENT_FOR = timedelta(seconds=60)  # how long "the logs do not show it" counts: then they are asked again
 
 
 def missing_report_look(
@@ -17,8 +18,3 @@ def missing_report_look(
     last = min(expires_at, accepted_at + LAST_LOOK_AFTER)
     times = sorted({accepted_at + delay for delay in delays if accepted_at + delay < last} | {last})
     return times[looks] if looks < len(times) else None
-
-
-def doubt_look(doubted_at: datetime, looks: int, delays: Sequence[timedelta]) -> datetime | None:
-    """When to ask about an unknown fate next; None when it was absent at each look and may go out again."""
-    return doubted_at + delays[looks] if looks < len(delays) else None

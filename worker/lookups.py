@@ -13,7 +13,7 @@ any line here, it falls due again.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ import structlog
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
+from worker.answers import stay_in_doubt
 from worker.boundaries import Boundary, reached
 from worker.claims import Route, read_route
 from worker.db import open_session
@@ -30,7 +31,7 @@ from worker.errors import SendError, Throttled
 from worker.ids import attempt_id
 from worker.infobip.client import IDS_A_CALL, MOST_LOG_ROWS, Infobip, LogPage
 from worker.infobip.reports import Report
-from worker.looks import LOGS_REACH_BACK, missing_report_look
+from worker.looks import ABSENT_FOR, LOGS_REACH_BACK, missing_report_look
 from worker.rates import LogBudget
 from worker.reasons import ACCOUNT_CHANGED, BATCH_CANCELLED, UNKNOWN_FATE
 from worker.reports import apply_reports
@@ -42,23 +43,39 @@ from worker.words import UNSETTLED, AttemptOutcome, MessageType, Outcome, Source
 
 GROUP = 1000  # attempts taken at once
 CALLS_A_LOOK = 5  # or so, and it is answered whole
-LOGS_AWAY_WAIT = timedelta(seconds=15)  # until the logs are asked again when they could not be reached
-ABSENT_FOR = timedelta(seconds=60)  # how long "the logs do not show it" counts: then they are asked again
-SOONEST = timedelta(seconds=1)
+LOGS_AWAY_WAIT = timedelta(seconds=15)  # until an account's logs are asked again that did not answer
+BUDGET_WAIT = timedelta(seconds=3)  # and where its budget is spent
+FIRST_WAIT_SECONDS = 2.0  # for a call within the budget, to begin a look about doubts
 LONGEST_WAIT_SECONDS = 5.0  # for a call within the budget, once a look has begun
 
 _log = structlog.get_logger()
 
-# Doubts before missing reports: they keep messages from going out.
-_TAKE = text("""
-    UPDATE attempt SET look_at = statement_timestamp() + :taken_for
+# An absent attempt is in doubt again while the logs are asked: their last word does not count twice.
+_TAKE = """
+    UPDATE attempt SET look_at = statement_timestamp() + :lease,
+        outcome = CASE outcome WHEN 'absent' THEN 'in doubt' ELSE outcome END
     FROM (
-        SELECT message_id, number FROM attempt WHERE look_at <= statement_timestamp()
-        ORDER BY outcome IN ('in doubt', 'absent') DESC, look_at LIMIT :group FOR UPDATE SKIP LOCKED
+        SELECT message_id, number FROM attempt WHERE look_at <= statement_timestamp() AND {which}
+        ORDER BY look_at LIMIT :group FOR UPDATE SKIP LOCKED
     ) AS due
     WHERE attempt.message_id = due.message_id AND attempt.number = due.number
     RETURNING attempt.message_id, attempt.number, attempt.looks, attempt.submission_id,
-              attempt.outcome IN ('in doubt', 'absent') AS is_doubt
+              attempt.outcome = 'in doubt' AS is_doubt
+"""
+_TAKE_DOUBTS = text(_TAKE.format(which="outcome IN ('in doubt', 'absent')"))
+_TAKE_REPORTS = text(_TAKE.format(which="outcome = 'accepted'"))
+# Not asked about after all. What has gone on meanwhile is left alone, and so is what others have their hands on.
+_POSTPONE = text("""
+    UPDATE attempt SET look_at = statement_timestamp() + :wait
+    FROM (
+        SELECT message_id, number FROM attempt
+        WHERE message_id = ANY(:ids) AND look_at IS NOT NULL FOR UPDATE SKIP LOCKED
+    ) AS taken
+    WHERE attempt.message_id = taken.message_id AND attempt.number = taken.number
+""")
+_MARK_ABSENT = text("""
+    UPDATE submission SET absent_until = statement_timestamp() + :absent_for
+    WHERE id IN (SELECT id FROM submission WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)
 """)
 _SUBMISSIONS = text("""
     SELECT id, lane_id, bulk_ids, credential_version, message_count FROM submission WHERE id = ANY(:ids) ORDER BY id
@@ -113,6 +130,10 @@ class _BudgetSpent(Exception):
     """The account's logs were asked as often as they may be."""
 
 
+class _Silent(Exception):
+    """The account's logs did not answer, or not to their end."""
+
+
 class Lookups:
     """The looks of one process. `nudge` tells a lane's workers that something is to go out again."""
 
@@ -131,76 +152,103 @@ class Lookups:
         self._nudge = nudge
 
     def look(self) -> int:
-        """Take the attempts whose look is due, ask, and settle what the logs tell and what they do not."""
-        with open_session(self._engine) as session, session.begin():
-            lease = timedelta(seconds=self._settings.lease_seconds)
-            taken = session.execute(_TAKE, {"group": GROUP, "taken_for": lease}).all()
-            looks = _plan(session, taken)
-        if taken:
+        """Take the attempts whose look is due, ask, and settle what the logs tell and what they do not.
+
+        Returns how many looks were made: 0 where nothing is due, or no account may be asked now.
+        """
+        looks = self._take()
+        if looks:
             reached(Boundary.LOOK_TAKEN)
-        silent: set[UUID] = set()  # credentials that are not asked again in this round
+        spent: set[str] = set()  # accounts whose budget is
+        silent: set[str] = set()  # and those that do not answer
+        made = 0
         for look in looks:
+            account = look.route.account.identity
+            if account in spent:
+                self._postpone(look)
+                continue
             try:
-                self._settle(look, silent)
+                self._settle(look, is_silent=account in silent)
+                made += 1
+            except _BudgetSpent:
+                spent.add(account)
+                self._postpone(look)
+            except _Silent:
+                silent.add(account)
             except Exception:  # the other looks must not wait for this one's trouble; it falls due again
                 _log.exception("look_failed", lane_id=str(look.route.lane_id))
-        return len(taken)
+        return made
 
-    def _settle(self, look: Look, silent: set[UUID]) -> None:
+    def _take(self) -> list[Look]:
+        """Doubts before missing reports: they keep messages from going out."""
+        values = {"lease": timedelta(seconds=self._settings.lease_seconds)}
+        with open_session(self._engine) as session, session.begin():
+            taken = list(session.execute(_TAKE_DOUBTS, {**values, "group": GROUP}))
+            if len(taken) < GROUP:
+                taken += session.execute(_TAKE_REPORTS, {**values, "group": GROUP - len(taken)})
+            return _plan(session, taken)
+
+    def _postpone(self, look: Look) -> None:
+        with open_session(self._engine) as session, session.begin():
+            session.execute(_POSTPONE, {"wait": BUDGET_WAIT, "ids": list(look.attempts)})
+
+    def _settle(self, look: Look, *, is_silent: bool) -> None:
+        """Errors: _BudgetSpent before anything was asked; _Silent when all is settled that was told before."""
         rows: list[Report] = []
-        are_logs_known = False
-        if not look.kind.is_of_former_account and look.route.credential_id not in silent:
-            are_logs_known = self._ask(look, rows)
+        trouble: _Silent | None = None
+        is_known = not (look.kind.is_of_former_account or is_silent)
+        if is_known:
+            try:
+                self._ask(look, rows)
+            except _Silent as error:
+                trouble, is_known = error, False
             reached(Boundary.LOGS_READ)
-            if not are_logs_known:
-                silent.add(look.route.credential_id)
-        if rows:
-            self._apply(look, rows)
-        if self._conclude(look, are_logs_known=are_logs_known):
+        told = self._apply(look, rows) if rows else set()
+        if self._conclude(look, told, are_logs_known=is_known):
             self._nudge(look.route.lane_id, look.route.message_type)
+        if trouble:
+            raise trouble
 
-    def _ask(self, look: Look, rows: list[Report]) -> bool:
-        """Collect the rows of these attempts. False where the logs could not be read to their end: what is not among
-        the rows may yet be there.
+    def _ask(self, look: Look, rows: list[Report]) -> None:
+        """Collect the rows of these attempts. Errors: _BudgetSpent before the first call; _Silent where the logs could
+        not be read to their end: what is not among the rows may yet be there.
         """
-        credential_id = look.route.credential_id
         try:
             for page in self._pages(look):
                 rows += [row for row in page.rows if isinstance(row, Report) and row.message_id in look.attempts]
-        except _BudgetSpent:
-            return False
         except SendError as error:
-            _log.warning("logs_unreachable", credential_id=str(credential_id), detail=error.brief)
+            _log.warning("logs_unreachable", credential_id=str(look.route.credential_id), detail=error.brief)
             if isinstance(error, Throttled):
-                self._budget.overdrawn(credential_id, error.retry_after_seconds)
-            return False
-        return True
+                self._budget.overdrawn(look.route.account.identity, error.retry_after_seconds)
+            raise _Silent from error
 
     def _pages(self, look: Look) -> Iterator[LogPage]:
-        """Errors: SendError; _BudgetSpent."""
-        route, patience = look.route, 0.0
+        """Errors: SendError; _BudgetSpent; _Silent."""
+        route, is_first = look.route, True
         for ids in look.questions():
             cursor: str | None = None
             while True:
-                self._spend(look, patience)
+                self._spend(look, is_first=is_first)
                 page = self._infobip.log_page(route.account, route.channel, ids, cursor)
                 yield page
-                # A look that has begun is worth a wait: the next one would read the same pages again.
-                patience = LONGEST_WAIT_SECONDS
+                is_first = False
                 cursor = page.cursor
                 if cursor is None:
                     break
 
-    def _spend(self, look: Look, patience_seconds: float) -> None:
-        """One call of the account's budget. Errors: _BudgetSpent."""
-        ends = time.monotonic() + patience_seconds
-        while wait := self._budget.take(look.route.credential_id, is_for_doubts=look.kind.is_about_doubts):
+    def _spend(self, look: Look, *, is_first: bool) -> None:
+        """One call of the account's budget. Errors: _BudgetSpent before the first one, _Silent before another."""
+        # A doubt is worth a moment; and a look that has begun a while: the next one would read the same pages again.
+        patience = FIRST_WAIT_SECONDS if is_first else LONGEST_WAIT_SECONDS
+        ends = time.monotonic() + (patience if look.kind.is_about_doubts or not is_first else 0.0)
+        while wait := self._budget.take(look.route.account.identity, is_for_doubts=look.kind.is_about_doubts):
             if time.monotonic() + wait > ends:
-                raise _BudgetSpent
+                raise _BudgetSpent if is_first else _Silent
             time.sleep(wait)
 
-    def _apply(self, look: Look, rows: list[Report]) -> None:
-        """A log row counts as a report. One that says only what we know, that it is pending, is no news."""
+    def _apply(self, look: Look, rows: list[Report]) -> set[UUID]:
+        """A log row counts as a report; one that says only what we know, that it is pending, is no news. Returns the
+        messages that had news."""
         with open_session(self._engine) as session, session.begin():
             messages = lock(session, (row.message_id for row in rows))
             news = [
@@ -212,30 +260,33 @@ class Lookups:
             apply_reports(session, [(look.route.credential_id, news)], Source.PULL)
             reached(Boundary.LOOK_WRITTEN)
         reached(Boundary.LOOK_COMMITTED)
+        return {row.message_id for row in news if row.verdict.outcome is not Outcome.DUPLICATE}
 
-    def _conclude(self, look: Look, *, are_logs_known: bool) -> bool:
+    def _conclude(self, look: Look, told: Set[UUID], *, are_logs_known: bool) -> bool:
         """For each attempt that the logs did not settle: its next look, or what follows where none is left. True where
         some are to go out again.
         """
         with open_session(self._engine) as session, session.begin():
             transitions = Transitions(session, database_now(session))
-            for message in lock(session, look.attempts).values():
+            absent: set[UUID] = set()  # the submissions they are of
+            for message in lock(session, look.attempts.keys() - told).values():
                 if (message.number, message.looks) != look.attempts[message.id]:
                     continue  # it has gone on meanwhile: nobody asked about its current attempt, or another just did
                 if message.state is State.SENT:
                     self._wait_for_report(transitions, message, look, are_logs_known=are_logs_known)
                 elif message.state is State.SENDING and message.attempt_outcome in UNSETTLED:
                     if are_logs_known:
-                        self._absent_once_more(transitions, message)
+                        absent |= self._absent_once_more(transitions, message)
                     elif look.kind.is_of_former_account:
                         self._doubt_for_good(transitions, message)
                     else:
                         self._doubt_without_logs(transitions, message)
-            has_absent = transitions.has_outcome(AttemptOutcome.ABSENT)
             transitions.write()
+            if absent:
+                session.execute(_MARK_ABSENT, {"ids": list(absent), "absent_for": ABSENT_FOR})
             reached(Boundary.LOOK_WRITTEN)
         reached(Boundary.LOOK_COMMITTED)
-        return has_absent
+        return bool(absent)
 
     def _wait_for_report(
         self, transitions: Transitions, message: LockedMessage, look: Look, *, are_logs_known: bool
@@ -248,55 +299,43 @@ class Lookups:
             look_at = missing_report_look(message.answered_at or now, looks, message.expires_at, delays)
         transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED, look_at=look_at, looks=looks)
 
-    def _absent_once_more(self, transitions: Transitions, message: LockedMessage) -> None:
-        """The logs do not show it: after the last of its looks it may go out again, if it still may leave."""
+    def _absent_once_more(self, transitions: Transitions, message: LockedMessage) -> set[UUID]:
+        """The logs do not show it. After the last of its looks it may go out again, if it still may leave: then the
+        submission is returned that it was in."""
         delays = self._settings.doubt_looks
         looks = min(message.looks + 1, len(delays))
         if looks < len(delays):
-            self._doubt_on(transitions, message, looks, delays[looks] - delays[looks - 1])
+            stay_in_doubt(transitions, message, looks, delays[looks] - delays[looks - 1])
         elif message.is_cancelled:
             transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
             transitions.move(message, State.CANCELLED, BATCH_CANCELLED)
         elif message.expires_at < transitions.now + LEAST_REMAINING:
             transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
             transitions.move(message, State.EXPIRED, message.reason or UNKNOWN_FATE)
-        else:  # a lane that is held, or a batch that is paused, may outlast this word: then the logs are asked anew
-            transitions.settle(
-                message.id,
-                message.number,
-                AttemptOutcome.ABSENT,
-                UNKNOWN_FATE,
-                look_at=max(transitions.now + SOONEST, min(transitions.now + ABSENT_FOR, message.expires_at)),
-                looks=looks,
-            )
+        elif not message.may_leave:  # its batch is paused: the last look is made again
+            stay_in_doubt(transitions, message, len(delays) - 1, ABSENT_FOR)
+        else:
+            stay_in_doubt(transitions, message, looks, ABSENT_FOR, outcome=AttemptOutcome.ABSENT)
+            assert message.submission_id is not None
+            return {message.submission_id}
+        return set()
 
     def _doubt_without_logs(self, transitions: Transitions, message: LockedMessage) -> None:
         if message.doubted_at is not None and transitions.now > message.doubted_at + LOGS_REACH_BACK:
             self._leave_unconfirmed(transitions, message, UNKNOWN_FATE)
         else:
-            self._doubt_on(transitions, message, message.looks, LOGS_AWAY_WAIT)
+            stay_in_doubt(transitions, message, message.looks, LOGS_AWAY_WAIT)
 
     def _doubt_for_good(self, transitions: Transitions, message: LockedMessage) -> None:
         """The account that may have it cannot be asked, and another must not get it: only a report can tell now."""
-        ends = message.expires_at + self._settings.report_grace
-        if transitions.now >= ends:
+        if transitions.now >= message.expires_at + self._settings.report_grace:
             self._leave_unconfirmed(transitions, message, ACCOUNT_CHANGED)
         else:
-            self._doubt_on(transitions, message, message.looks, ends - transitions.now)
+            stay_in_doubt(transitions, message, message.looks, max(self._settings.report_grace, LOGS_AWAY_WAIT))
 
     def _leave_unconfirmed(self, transitions: Transitions, message: LockedMessage, reason: str) -> None:
         transitions.settle(message.id, message.number, AttemptOutcome.IN_DOUBT, reason)
         transitions.move(message, State.UNCONFIRMED, reason)
-
-    def _doubt_on(self, transitions: Transitions, message: LockedMessage, looks: int, wait: timedelta) -> None:
-        transitions.settle(
-            message.id,
-            message.number,
-            AttemptOutcome.IN_DOUBT,
-            UNKNOWN_FATE,
-            look_at=transitions.now + max(wait, SOONEST),
-            looks=looks,
-        )
 
 
 def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:

@@ -199,7 +199,7 @@ class Message(SQLModel, table=True):
         sa.Index(
             "message_due", "lane_id", "next_attempt_at", "id", postgresql_where=sa.text(f"{_in(WAITING)} AND NOT held")
         ),
-        sa.Index("message_live", "expires_at", postgresql_where=sa.text(_in(LIVE))),
+        sa.Index("message_ending", "state", "expires_at", postgresql_where=sa.text(_in(LIVE))),
         sa.Index("message_batch", "batch_id", "id", postgresql_where=sa.text("batch_id IS NOT NULL")),
         sa.Index("message_recipient", "recipient", "id"),
         _callback_index("message_callback"),
@@ -231,7 +231,10 @@ class Message(SQLModel, table=True):
 class Submission(SQLModel, table=True):
     """One HTTP request to Infobip with many messages; its ID goes out as `bulkId`. Outcome null: open."""
 
-    __table_args__ = (sa.Index("submission_open", "lease_until", postgresql_where=sa.text("outcome IS NULL")),)
+    __table_args__ = (
+        sa.Index("submission_open", "lease_until", postgresql_where=sa.text("outcome IS NULL")),
+        sa.Index("submission_absent", "lane_id", "absent_until", postgresql_where=sa.text("absent_until IS NOT NULL")),
+    )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     parent_id: UUID | None = None  # the submission this one resubmits or splits
@@ -245,6 +248,7 @@ class Submission(SQLModel, table=True):
     closed_at: datetime | None = _utc(nullable=True)
     outcome: str | None = _text()
     detail: str | None = _text()  # Infobip's own words, or the network's
+    absent_until: datetime | None = _utc(nullable=True)  # until then, absent attempts of it go out again
 
 
 class Attempt(SQLModel, table=True):
@@ -253,7 +257,7 @@ class Attempt(SQLModel, table=True):
     __table_args__ = (
         sa.Index("attempt_submission", "submission_id"),
         sa.Index("attempt_look", "look_at", postgresql_where=sa.text("look_at IS NOT NULL")),
-        sa.Index("attempt_absent", "submission_id", postgresql_where=sa.text("outcome = 'absent'")),
+        sa.Index("attempt_doubt", "look_at", postgresql_where=sa.text("outcome IN ('in doubt', 'absent')")),
     )
 
     message_id: UUID = Field(primary_key=True)

@@ -48,35 +48,33 @@ class Refusals:
             row.id: Streak(row.refusal, row.refusals, frozenset({row.id}))
             for row in session.execute(_BATCHES, {"ids": ids})
         }
-        self._changed: set[UUID] = set()
 
-    def stops(self, message: LockedMessage) -> bool:
-        """Whether what was refused before this message stops it too: then it waits instead of failing."""
+    def stops(self, message: LockedMessage, words: str) -> bool:
+        """Whether those refused before it, for the same, stop this message too: then it waits instead of failing."""
         own = self._batches.get(message.batch_id) if message.batch_id else None
-        return self._lane.stops_lane or (own is not None and own.stops_batch)
+        is_stopped = own is not None and own.stops_batch and own.is_of(words)
+        return is_stopped or (self._lane.stops_lane and self._lane.is_of(words))
 
     def add(self, message: LockedMessage, words: str) -> None:
         batch = message.batch_id
         self._lane = self._lane.after(words, batch or message.id)
         if batch is not None:
             self._batches[batch] = self._batches[batch].after(words, batch)
-            self._changed.add(batch)
 
     def write(self, words: str) -> bool:
         """Keep the streaks, and stop what they stop, for the reason that Infobip gave. True where the lane is held."""
-        lane, values = self._lane, {"lane": self._route.lane_id}
-        self._session.execute(
-            _KEEP_LANE, {**values, "words": lane.words, "count": lane.count, "batches": sorted(lane.batches)}
-        )
-        for batch in sorted(self._changed):
-            own = self._batches[batch]
+        lane = self._lane
+        values = {"words": lane.words, "count": lane.count, "batches": sorted(lane.batches)}
+        self._session.execute(_KEEP_LANE, {"lane": self._route.lane_id, **values})
+        for batch, own in sorted(self._batches.items()):
             self._session.execute(_KEEP_BATCH, {"batch": batch, "words": own.words, "count": own.count})
-            if own.stops_batch and not lane.stops_lane:
+            if own.stops_batch:
                 self._pause(batch, own.count, words)
-        if lane.stops_lane:
+        is_held = lane.stops_lane and lane.is_of(words)
+        if is_held:
             reason = f"Infobip refused {lane.count} messages in a row alike: {words}"
             lanes.hold(self._session, self._route, HoldKind.ACCOUNT, reason, only_lane=True)
-        return lane.stops_lane
+        return is_held
 
     def _pause(self, batch: UUID, count: int, words: str) -> None:
         reason = f"Infobip refused {count} of its messages in a row alike: {words}"

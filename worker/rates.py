@@ -2,8 +2,8 @@
 
 Tokens are taken before messages are claimed, so that nothing claimed outlives its lease waiting for its turn. A grant
 may put the bucket into debt, and the next one waits until that is paid: so messages leave in pieces of a tenth of a
-second, not in bursts. Time that nobody used is saved for at most half a second, and only while there was work: a lane
-that was idle, held, or cut off starts slowly.
+second, not in bursts. Time that nobody used is saved for at most half a second, so that slow answers do not cost rate;
+after two seconds without a caller nothing is saved, so that a lane that was held or cut off starts slowly.
 
     marketing       goes while there is no debt
     transactional   goes until the debt is half a second's worth; marketing pays it back
@@ -14,8 +14,8 @@ An empty Redis starts the bucket with a piece still to be earned. A Redis that i
 rate, and its return is found by the next tick.
 
 After a 429 the rate is half of what was reached in the busiest of the last seconds, at least a tenth of the configured
-one, and grows back within half a minute. Where none is configured, what was reached stands in for it until a minute has
-passed without another. All of that is Redis' to forget.
+one, and grows back within half a minute. Where none is configured, what was reached stands in for it; the rate grows on
+beyond, and is none again once a minute has passed without another 429. All of that is Redis' to forget.
 """
 
 from functools import lru_cache
@@ -34,7 +34,7 @@ from worker.words import MessageType
 PIECE_SECONDS = 0.1  # worth of messages in one grant, where nothing was saved
 SAVED_SECONDS = 0.5
 OVERDRAFT_SECONDS = 0.4  # and a piece
-QUIET_SECONDS = 2.0  # after that long without a grant nothing is saved: nobody was at work
+QUIET_SECONDS = 2.0
 LEAST_SHARE = 0.1  # of the configured rate, whatever Infobip says
 RECOVERY_SECONDS = 30.0
 UNLEARN_SECONDS = 60.0
@@ -50,7 +50,6 @@ _AWAY_WAIT = 0.05
 
 # KEYS[1]: hash of one credential.
 #   tokens, at        the bucket, and when it was last counted
-#   rested            1: whoever came last found nothing more to send
 #   limit, limited_at the rate after a 429, and when that came
 #   ceiling           what it grows back to, where no rate is configured
 #   second, granted   messages granted in that second, the newest
@@ -72,11 +71,12 @@ local function rate()
     -- A clock of Redis's that was set back must not keep what was learnt for an hour.
     local ceiling = age >= 0 and age < {UNLEARN_SECONDS} and (configured or number('ceiling'))
     if not (limit and ceiling) then return configured end
-    return math.min(ceiling, limit + (ceiling - limit) * math.min(1, age / {RECOVERY_SECONDS}))
+    local grown = limit + (ceiling - limit) * age / {RECOVERY_SECONDS}
+    return configured and math.min(configured, grown) or grown
 end
 
 local function reached()
-    local is_of_late = now - (number('top_at') or 0) <= {BUSIEST_SECONDS}
+    local is_of_late = math.abs(now - (number('top_at') or 0)) <= {BUSIEST_SECONDS}
     return math.max(number('granted') or 0, is_of_late and number('top') or 0)
 end
 
@@ -93,15 +93,17 @@ end
 
 local function piece(rate) return math.max(1, rate * {PIECE_SECONDS}) end
 
+local function most_saved(rate) return rate * {SAVED_SECONDS} end
+
 local function tokens(rate)
     local tokens, at = number('tokens'), number('at')
     if not tokens then return -piece(rate) end
-    local was_at_work = held['rested'] == '0' and now - at <= {QUIET_SECONDS}
-    return math.min(tokens + math.max(0, now - at) * rate, was_at_work and rate * {SAVED_SECONDS} or 0)
+    local most = now - at <= {QUIET_SECONDS} and most_saved(rate) or 0
+    return math.min(tokens + math.max(0, now - at) * rate, most)
 end
 
-local function set_tokens(n, rested)
-    keep('tokens', string.format('%.6f', n), 'at', string.format('%.6f', now), 'rested', rested)
+local function set_tokens(n)
+    keep('tokens', string.format('%.6f', n), 'at', string.format('%.6f', now))
 end
 """
 
@@ -118,28 +120,25 @@ end
 local tokens = tokens(rate)
 local short = -rate * overdraft - tokens
 if short > 0 then
-    set_tokens(tokens, 0)
+    set_tokens(tokens)
     return {0, math.ceil(short / rate * 1000)}
 end
 local most = math.max(math.max(tokens, 0) + piece(rate), tokens + rate * overdraft)
 local granted = math.min(wanted, math.floor(most))
-set_tokens(tokens - granted, 0)
+set_tokens(tokens - granted)
 count(granted)
 return {granted, 0}
 """
 )
 
-# ARGV[3]: how many; negative gives back, and then nothing is saved any more.
+# ARGV[3]: how many; negative gives back.
 _CHARGE = (
     _COMMON
     + """
 local n = tonumber(ARGV[3])
 count(n)
 local rate = rate()
-if rate then
-    local left = tokens(rate) - n
-    set_tokens(n < 0 and math.min(left, 0) or left, n < 0 and 1 or 0)
-end
+if rate then set_tokens(math.min(tokens(rate) - n, most_saved(rate))) end
 return 0
 """
 )
@@ -152,7 +151,7 @@ local ceiling = configured or (active and number('ceiling')) or math.max(reached
 local least = math.max(1, ceiling * {LEAST_SHARE}, configured and 0 or {LEAST_LEARNT})
 local limit = math.min(ceiling, math.max(least, reached() / 2))
 keep('limit', limit, 'limited_at', string.format('%.6f', now), 'ceiling', ceiling)
-set_tokens(math.min(number('tokens') or 0, 0), 1)
+set_tokens(math.min(number('tokens') or 0, 0))
 return tostring(limit)
 """
 )
@@ -167,7 +166,7 @@ local tokens = math.min({LOGS_SAVED}, (tonumber(held[1]) or 0) + earned)
 local short = tonumber(ARGV[1]) + 1 - tokens
 if short <= 0 then tokens = tokens - 1 end
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', now))
-redis.call('EXPIRE', KEYS[1], 300)
+redis.call('EXPIRE', KEYS[1], 3600)
 return short <= 0 and 0 or math.ceil(short / {LOGS_A_SECOND} * 1000)
 """
 
@@ -204,7 +203,7 @@ class Rates:
         try:
             granted, wait = self._take(keys=[_key(credential_id)], args=[*_args(per_second, at), wanted, overdraft])
         except redis.RedisError as error:
-            _away(credential_id, error)
+            _away(error)
             return Grant(wanted) if per_second is None else Grant(0, _AWAY_WAIT)
         return Grant(int(granted), int(wait) / 1000)
 
@@ -214,7 +213,7 @@ class Rates:
             self._run(self._charge, credential_id, [*_args(per_second, at), messages])
 
     def give_back(self, credential_id: UUID, per_second: int | None, unused: int, *, at: float | None = None) -> None:
-        """Return tokens for which nothing was due: the lane rests."""
+        """Return tokens for which nothing was due."""
         self.charge(credential_id, per_second, -unused, at=at)
 
     def slow_down(self, credential_id: UUID, per_second: int | None, *, at: float | None = None) -> None:
@@ -226,48 +225,48 @@ class Rates:
         try:
             script(keys=[_key(credential_id)], args=args)
         except redis.RedisError as error:
-            _away(credential_id, error)
+            _away(error)
 
 
 class LogBudget:
-    """Calls of Infobip's logs by one account: 120 a minute."""
+    """Calls of Infobip's logs by one account (`Account.identity`): 120 a minute, whichever credentials share it."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
         self._take = client.register_script(_TAKE_LOG_CALL)
 
-    def take(self, credential_id: UUID, *, is_for_doubts: bool) -> float:
+    def take(self, account: str, *, is_for_doubts: bool) -> float:
         """0 where one call may be made now, else the seconds until it may. Doubts go before missing reports."""
         try:
-            wait: int = self._take(keys=[_log_key(credential_id)], args=[0 if is_for_doubts else LOGS_FOR_DOUBTS])
+            wait: int = self._take(keys=[_log_key(account)], args=[0 if is_for_doubts else LOGS_FOR_DOUBTS])
         except redis.RedisError as error:
-            _away(credential_id, error)
+            _away(error)
             return 1.0
         return wait / 1000
 
-    def overdrawn(self, credential_id: UUID, seconds: float) -> None:
+    def overdrawn(self, account: str, seconds: float) -> None:
         """Infobip itself says that it is too much: nothing for that long. Another may be asking the same account."""
         try:
-            self._client.hset(_log_key(credential_id), "tokens", -seconds * LOGS_A_SECOND)
+            self._client.hset(_log_key(account), "tokens", -seconds * LOGS_A_SECOND)
         except redis.RedisError as error:
-            _away(credential_id, error)
+            _away(error)
 
 
 def _args(per_second: int | None, at: float | None) -> list[float | str]:
     return ["" if per_second is None else per_second, "" if at is None else at]
 
 
-def _away(credential_id: UUID, error: redis.RedisError) -> None:
+def _away(error: redis.RedisError) -> None:
     if _absence.is_due():
-        _log.warning("rate_unknown", credential_id=str(credential_id), error=type(error).__name__)
+        _log.warning("rate_unknown", error=type(error).__name__)
 
 
 def _key(credential_id: UUID) -> str:
     return f"delivery:rate:{credential_id}"
 
 
-def _log_key(credential_id: UUID) -> str:
-    return f"delivery:logs:{credential_id}"
+def _log_key(account: str) -> str:
+    return f"delivery:logs:{account}"
 
 
 @lru_cache(maxsize=1)

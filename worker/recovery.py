@@ -10,10 +10,11 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Engine, TextClause, text
+from sqlmodel import Session
 
 from worker.answers import doubt
 from worker.boundaries import Boundary, reached
-from worker.db import open_session
+from worker.db import transact
 from worker.looks import LOGS_REACH_BACK
 from worker.reasons import NO_REPORT, VALIDITY_OVER
 from worker.retry import LEAST_REMAINING
@@ -29,9 +30,14 @@ _log = structlog.get_logger()
 
 _LEASE_OVER = text("""
     SELECT id FROM submission WHERE outcome IS NULL AND lease_until < statement_timestamp()
-    ORDER BY lease_until LIMIT :submissions FOR UPDATE SKIP LOCKED
+    ORDER BY lease_until LIMIT :submissions
 """)
-_ABANDON = text("UPDATE submission SET outcome = 'abandoned', closed_at = statement_timestamp() WHERE id = ANY(:ids)")
+# Locked after their messages, as by an answer that comes after all.
+_ABANDON = text("""
+    UPDATE submission SET outcome = 'abandoned', closed_at = statement_timestamp()
+    WHERE id IN (SELECT id FROM submission WHERE id = ANY(:ids) AND outcome IS NULL ORDER BY id FOR UPDATE)
+    RETURNING id
+""")
 _UNANSWERED = text("SELECT message_id FROM attempt WHERE submission_id = ANY(:ids) AND outcome IS NULL")
 
 _OVER = text("""
@@ -49,22 +55,30 @@ _SILENT = text("""
 
 def abandon(engine: Engine, settings: Settings) -> int:
     """Submissions whose lease is over: their process died or lost its way. Their attempts are in doubt."""
-    with open_session(engine) as session, session.begin():
-        ids = list(session.execute(_LEASE_OVER, {"submissions": SUBMISSIONS}).scalars())
-        if not ids:
-            return 0
-        messages = lock(session, session.execute(_UNANSWERED, {"ids": ids}).scalars())
-        transitions = Transitions(session, database_now(session))
-        for message in messages.values():
-            is_open = message.state is State.SENDING and message.attempt_outcome is None
-            if is_open and message.submission_id in ids:
-                doubt(transitions, message, settings.doubt_looks, "the process that sent it went away")
-        transitions.write()
-        session.execute(_ABANDON, {"ids": ids})
-        reached(Boundary.LEASE_WRITTEN)
-    reached(Boundary.LEASE_COMMITTED)
-    _log.warning("submissions_abandoned", count=len(ids), messages=len(messages))
-    return len(ids)
+    found, doubts = transact(engine, lambda session: _abandon(session, settings))
+    if found:
+        reached(Boundary.LEASE_COMMITTED)
+        _log.warning("submissions_abandoned", count=found, messages=doubts)
+    return found
+
+
+def _abandon(session: Session, settings: Settings) -> tuple[int, int]:
+    """How many submissions were abandoned, and how many messages are in doubt for it."""
+    ids = list(session.execute(_LEASE_OVER, {"submissions": SUBMISSIONS}).scalars())
+    if not ids:
+        return 0, 0
+    messages = lock(session, session.execute(_UNANSWERED, {"ids": ids}).scalars())
+    abandoned = set(session.execute(_ABANDON, {"ids": ids}).scalars())
+    transitions = Transitions(session, database_now(session))
+    doubts = 0
+    for message in messages.values():
+        is_open = message.state is State.SENDING and message.attempt_outcome is None
+        if is_open and message.submission_id in abandoned:
+            doubt(transitions, message, settings.doubt_looks, "the process that sent it went away")
+            doubts += 1
+    transitions.write()
+    reached(Boundary.LEASE_WRITTEN)
+    return len(abandoned), doubts
 
 
 def expire(engine: Engine) -> int:
@@ -91,10 +105,12 @@ def give_up(engine: Engine, settings: Settings) -> int:
 def _sweep(
     engine: Engine, find: TextClause, values: dict[str, Any], end: Callable[[Transitions, LockedMessage], None]
 ) -> int:
-    with open_session(engine) as session, session.begin():
+    def work(session: Session) -> int:
         ids = list(session.execute(find, {**values, "group": GROUP}).scalars())
         transitions = Transitions(session, database_now(session))
         for message in lock(session, ids).values():
             end(transitions, message)
         transitions.write()
-    return len(ids)
+        return len(ids)
+
+    return transact(engine, work)

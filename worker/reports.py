@@ -81,6 +81,7 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
     transitions = Transitions(session, database_now(session))
     stored: list[_Stored] = []
     unmatched: list[_Unmatched] = []
+    troubles: dict[UUID, str] = {}
     for credential, report in reports:
         message = messages.get(report.message_id)
         if message is None or message.credential_id != credential:
@@ -95,7 +96,7 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
         result = fold(transitions, message, report, settings().retry_schedule, settings().missing_report_after)
         is_account_trouble = report.verdict.outcome is Outcome.ACCOUNT and result is ReportResult.APPLIED
         if is_account_trouble and message.submission_id is not None:
-            lanes.hold_for_report(session, message.submission_id, report.verdict.sentence)
+            troubles[message.submission_id] = report.verdict.sentence
         stored.append(_Stored(report, report.callback_data or message.callback_data, result))
         counted[report.status_group or "", result] += 1
     for credential, items in pushes:
@@ -105,6 +106,7 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
                 counted["", ReportResult.MALFORMED] += 1
     _store(session, stored, source)
     _keep(session, unmatched)
+    lanes.hold_for_reports(session, troubles)
     transitions.write()
     for (group, result), n in counted.items():
         reports_total.labels(group.lower() if group in _GROUPS else "other", source.value, result.value).inc(n)

@@ -29,15 +29,18 @@ from worker.resubmission import resubmit
 from worker.settings import Settings
 
 LEAST_REMAINING_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 0.25  # for tokens, before they are asked for again
 
 _log = structlog.get_logger()
+
+
+class _ProbeTaken(Exception):
+    """Another process sends the lane's probe, or it is not due yet: what was opened for it is taken back."""
 
 
 class Sender:
     """One process's way out: its database engine, its connections to Infobip, the shared rates.
 
-    `nudge` tells other processes that a lane has more than this one can claim at once.
+    `nudge` tells this and other processes to look at a lane, after so many seconds.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Sender:
         infobip: Infobip,
         rates: Rates,
         settings: Settings,
-        nudge: Callable[[UUID, str], None],
+        nudge: Callable[[UUID, str, float], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
@@ -57,24 +60,26 @@ class Sender:
         self._monotonic = monotonic
 
     def deliver(self, lane_id: UUID, budget_seconds: float) -> None:
-        """Send what is due in the lane, until nothing is; or until the time is up, then a nudge takes it on."""
+        """Send what is due in the lane, until nothing is. A nudge takes it on when the time is up, and when the rate
+        allows no more for now: others' lanes must not wait for this one's tokens.
+        """
         ends = self._monotonic() + budget_seconds
         while (route := self._read_route(lane_id)) is not None:
             if self._monotonic() >= ends:
-                self._nudge(lane_id, route.message_type)
+                self._nudge(lane_id, route.message_type, 0.0)
                 return
             if route.is_held:
                 submission = self._open_probe(route)
             else:
                 grant = self._take_tokens(route)
                 if not grant.messages:
-                    time.sleep(min(grant.wait_seconds, LONGEST_WAIT_SECONDS))
-                    continue
+                    self._nudge(lane_id, route.message_type, grant.wait_seconds)
+                    return
                 submission = self._open(route, grant.messages)
             if submission is None:
                 return
             if len(submission.messages) == self._settings.submission_size:
-                self._nudge(lane_id, route.message_type)
+                self._nudge(lane_id, route.message_type, 0.0)
             self.send(submission)
 
     def send(self, submission: OpenSubmission) -> None:
@@ -104,22 +109,27 @@ class Sender:
         return submission
 
     def _open_probe(self, route: Route) -> OpenSubmission | None:
-        """One message of a held lane, for the one process that may send it now."""
+        """One message of a held lane, for the one process that may send it now. Where there is none to send, the probe
+        is not spent."""
 
         def work(session: Session) -> OpenSubmission | None:
-            if not lanes.take_probe(session, route.lane_id):
-                return None
-            return self._next(session, route, 1, is_probe=True)
+            submission = self._next(session, route, 1, is_probe=True)
+            if submission is not None and not lanes.take_probe(session, route.lane_id):
+                raise _ProbeTaken
+            return submission
 
-        submission = self._commit_open(work)
+        try:
+            submission = self._commit_open(work)
+        except _ProbeTaken:
+            return None
         self._charge(route, len(submission.messages) if submission else 0)
         return submission
 
     def _next(self, session: Session, route: Route, limit: int, *, is_probe: bool = False) -> OpenSubmission | None:
         """What is absent from Infobip's logs goes before what is due: it has waited longer."""
-        lease, now = self._settings.lease_seconds, self._monotonic()
-        return resubmit(session, route, limit, lease, now, is_probe=is_probe) or claim(
-            session, route, limit, lease, now, is_probe=is_probe
+        settings, now = self._settings, self._monotonic()
+        return resubmit(session, route, limit, now, settings, is_probe=is_probe) or claim(
+            session, route, limit, settings.lease_seconds, now, is_probe=is_probe
         )
 
     def _commit_open(self, open_one: Callable[[Session], OpenSubmission | None]) -> OpenSubmission | None:

@@ -5,7 +5,8 @@ sweep takes those that wait out of the due index, so that claims do not pass ove
 when the batch goes on, it puts them back, and their turns are as they were.
 
 The sweep goes in chunks, up while the batch is paused and down while it is not, and moves `held_through` with each:
-what is held lies at or below it. So it may die anywhere, and a pause or a resume half-way only turns it round.
+what is held lies at or below it. So it may die anywhere, and a pause or a resume half-way only turns it round. What
+comes back from Infobip behind the sweep is set aside by whoever writes it (worker/transitions.py).
 """
 
 from uuid import UUID
@@ -90,12 +91,21 @@ def _sweep_chunk(session: Session) -> int:
         return 0
     session.execute(_ONE_AT_A_TIME, {"batch": str(batch_id)})
     batch = session.execute(_STANDING, {"batch": batch_id}).one()  # as the sweep before us left it
-    values = {"batch": batch_id, "boundary": batch.held_through or _FIRST, "chunk": CHUNK}
-    done = session.execute(_HOLD if batch.is_paused else _FREE, values).scalars().all()
-    boundary: UUID | None
-    if batch.is_paused:
-        boundary = max(done) if len(done) == CHUNK else _ALL
-    else:
-        boundary = min(done) if len(done) == CHUNK else None
+    boundary = batch.held_through or _FIRST
+    boundary = _hold(session, batch_id, boundary) if batch.is_paused else _free(session, batch_id, boundary)
     session.execute(_MOVE_BOUNDARY, {"batch": batch_id, "boundary": boundary})
-    return max(1, len(done))
+    return 1
+
+
+def _hold(session: Session, batch_id: UUID, boundary: UUID) -> UUID:
+    done = session.execute(_HOLD, {"batch": batch_id, "boundary": boundary, "chunk": CHUNK}).scalars().all()
+    return max(done) if len(done) == CHUNK else _ALL
+
+
+def _free(session: Session, batch_id: UUID, boundary: UUID) -> UUID | None:
+    values = {"batch": batch_id, "chunk": CHUNK}
+    done = session.execute(_FREE, {**values, "boundary": boundary}).scalars().all()
+    if len(done) < CHUNK and boundary != _ALL:
+        # A pause and a resume in quick succession may have left some above it.
+        done = session.execute(_FREE, {**values, "boundary": _ALL}).scalars().all()
+    return min(done) if len(done) == CHUNK else None

@@ -29,10 +29,13 @@ class Streak:
 
     def after(self, words: str, batch: UUID) -> "Streak":
         """One more refusal. Another cause begins anew."""
-        if alike(words) != self.words:
+        if not self.is_of(words):
             return Streak(alike(words), 1, frozenset({batch}))
         spans = self.batches if len(self.batches) >= BATCHES_OF_A_LANE else self.batches | {batch}
         return replace(self, count=self.count + 1, batches=spans)
+
+    def is_of(self, words: str) -> bool:
+        return alike(words) == self.words
 
     @property
     def stops_batch(self) -> bool:

@@ -11,12 +11,13 @@ from celery.signals import worker_process_init
 
 from worker import lanes, recovery, steering
 from worker.app import celery_app
+from worker.beat import tick_name
 from worker.db import engine, is_away, open_session
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
 from worker.logs import Seldom
 from worker.lookups import Lookups
-from worker.nudges import nudge_arrived, send_nudge
+from worker.nudges import alone, arrived, nudge, send_nudge
 from worker.rates import LogBudget, Rates, redis_client
 from worker.sending import Sender
 from worker.settings import settings
@@ -36,12 +37,12 @@ def _infobip() -> Infobip:
 
 @lru_cache(maxsize=1)
 def _sender() -> Sender:
-    return Sender(engine(), _infobip(), Rates(redis_client()), settings(), send_nudge)
+    return Sender(engine(), _infobip(), Rates(redis_client()), settings(), nudge)
 
 
 @lru_cache(maxsize=1)
 def _lookups() -> Lookups:
-    return Lookups(engine(), _infobip(), LogBudget(redis_client()), settings(), send_nudge)
+    return Lookups(engine(), _infobip(), LogBudget(redis_client()), settings(), nudge)
 
 
 @worker_process_init.connect
@@ -54,6 +55,7 @@ def _forget_what_the_parent_opened(**_: object) -> None:
 @celery_app.task
 def look_at_due_lanes(message_type: str) -> None:
     """The tick: nudge every lane of this type that has something due."""
+    arrived(tick_name(look_at_due_lanes.name, (message_type,)))
     with _shrugging("look_at_due_lanes"), open_session() as session:
         for lane_id in lanes.due_lanes(session, MessageType(message_type)):
             send_nudge(lane_id, message_type)
@@ -62,7 +64,7 @@ def look_at_due_lanes(message_type: str) -> None:
 @celery_app.task
 def deliver_lane(lane_id: str) -> None:
     """A nudge: send what is due in this lane."""
-    nudge_arrived(UUID(lane_id))
+    arrived(lane_id)
     with _shrugging("deliver_lane"):
         _sender().deliver(UUID(lane_id), LANE_SECONDS)
 
@@ -71,6 +73,7 @@ def deliver_lane(lane_id: str) -> None:
 def sweep() -> None:
     """Settle what the clock decides: leases, validity, silence; and set paused batches aside. One sweep's trouble does
     not stop the others."""
+    arrived(tick_name(sweep.name))
     for name, step in (
         ("abandon", lambda: recovery.abandon(engine(), settings())),
         ("expire", lambda: recovery.expire(engine())),
@@ -82,13 +85,16 @@ def sweep() -> None:
 
 @celery_app.task
 def look() -> None:
-    """Ask Infobip's logs about what is in doubt or unreported. A task of its own, since it waits for the network."""
-    _repeat("look", lambda: _lookups().look())
+    """Ask Infobip's logs about what is in doubt or unreported. A task of its own, since it waits for the network; and
+    one at a time, so that the sweeps have a process whatever Infobip does."""
+    with alone(tick_name(look.name), settings().lease_seconds):
+        _repeat("look", lambda: _lookups().look())
 
 
 @celery_app.task
 def purge() -> None:
     """Drop what is no longer needed."""
+    arrived(tick_name(purge.name))
     with _shrugging("purge"), open_session() as session:
         purge_idempotency_keys(session)
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from worker.gate import GATE
-from worker.states import FINAL, REASONED, State, may_become
+from worker.states import FINAL, REASONED, WAITING, State, may_become
 from worker.tally import Changes
 from worker.words import AttemptOutcome
 
@@ -40,13 +40,19 @@ _READ = text(f"""
 _MOVE = text("""
     UPDATE message AS m SET
         state = v.state, reason = v.reason, next_attempt_at = v.next_attempt_at,
-        attempt_count = v.attempt_count, retry_count = v.retry_count, finished_at = v.finished_at
+        attempt_count = v.attempt_count, retry_count = v.retry_count, finished_at = v.finished_at, held = v.held
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:was AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
         CAST(:next_attempts AS timestamptz[]), CAST(:attempt_counts AS smallint[]), CAST(:retry_counts AS smallint[]),
-        CAST(:finished AS timestamptz[])
-    ) AS v (id, was, state, reason, next_attempt_at, attempt_count, retry_count, finished_at)
+        CAST(:finished AS timestamptz[]), CAST(:held AS bool[])
+    ) AS v (id, was, state, reason, next_attempt_at, attempt_count, retry_count, finished_at, held)
     WHERE m.id = v.id AND m.state = v.was
+""")
+
+# Shared until the end: a batch that goes on waits for us, and its sweep then finds what we set aside.
+_PAUSED = text("""
+    SELECT id, held_through FROM batch
+    WHERE id = ANY(:ids) AND paused_at IS NOT NULL AND held_through IS NOT NULL ORDER BY id FOR SHARE
 """)
 
 _ATTEMPT = text("""
@@ -89,6 +95,11 @@ class LockedMessage:
     attempt_outcome: AttemptOutcome | None
     answered_at: datetime | None
     looks: int  # at Infobip's logs, so far
+
+    @property
+    def is_absent(self) -> bool:
+        """Its fate is unknown, and it was in Infobip's logs at no look."""
+        return self.state is State.SENDING and self.attempt_outcome is AttemptOutcome.ABSENT
 
 
 def lock(session: Session, ids: Iterable[UUID], *, only_free: bool = False) -> dict[UUID, LockedMessage]:
@@ -185,10 +196,6 @@ class Transitions:
         """Record how an attempt stands, and when Infobip's logs are asked about it next (None: never)."""
         self._attempts[message_id, number] = _AttemptChange(outcome, code, detail, look_at, looks)
 
-    def has_outcome(self, outcome: AttemptOutcome) -> bool:
-        """Whether an attempt is recorded with it here."""
-        return any(change.outcome is outcome for change in self._attempts.values())
-
     def write(self) -> None:
         """Messages, attempts, then the tally, whose rows are locked last and in key order."""
         moved = sorted(self._moved.values(), key=lambda message: message.id)
@@ -204,6 +211,7 @@ class Transitions:
         changes.write(self._session)
 
     def _write_messages(self, moved: list[LockedMessage]) -> None:
+        aside = self._set_aside(moved)
         result = self._session.execute(
             _MOVE,
             {
@@ -215,10 +223,20 @@ class Transitions:
                 "attempt_counts": [message.number for message in moved],
                 "retry_counts": [message.slots for message in moved],
                 "finished": [self.now if message.state in FINAL else None for message in moved],
+                "held": [message.id in aside for message in moved],
             },
         )
         if result.rowcount != len(moved):  # type: ignore[attr-defined]
             raise RuntimeError("a locked message changed under its lock")
+
+    def _set_aside(self, moved: list[LockedMessage]) -> set[UUID]:
+        """Those that wait again while their batch is paused, where its sweep has passed already: worker/steering.py."""
+        back = [message for message in moved if message.state in WAITING and message.is_paused]
+        if not back:
+            return set()
+        rows = self._session.execute(_PAUSED, {"ids": sorted({m.batch_id for m in back if m.batch_id is not None})})
+        through = {row.id: row.held_through for row in rows}
+        return {m.id for m in back if m.batch_id in through and m.id <= through[m.batch_id]}
 
     def _write_attempts(self) -> None:
         changes = sorted(self._attempts.items())

@@ -95,7 +95,7 @@ def change_credential(
         for name, value in changes.items():
             setattr(found, name, value)
         found.version += is_moved
-        if not before.is_same_as(Account(found.base_url, posted.body.api_key or before.api_key)):
+        if Account(found.base_url, posted.body.api_key or before.api_key).identity != before.identity:
             found.account_since = found.version
         _flush_name(session, found.name)
         if is_moved:

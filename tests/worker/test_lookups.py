@@ -1,6 +1,7 @@
 """Unknown fates, missing reports, dead processes: settled with the real sandbox over HTTP and real PostgreSQL."""
 
 import json
+import threading
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -11,12 +12,14 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, route_of
+from tests.processes import wait_for
 from worker import answers, lanes, recovery
 from worker.claims import OpenSubmission, claim
 from worker.errors import OutcomeUncertain
-from worker.infobip.client import Infobip
+from worker.infobip.client import Answer, Infobip
 from worker.infobip.payloads import sms_request
 from worker.infobip.reports import Report
+from worker.infobip.statuses import verdict
 from worker.lookups import Look, Lookups
 from worker.models import Attempt, DeliveryReport, Message, Submission
 from worker.rates import LogBudget
@@ -205,6 +208,8 @@ def test_the_word_of_the_logs_counts_for_a_minute(
     doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
     absent(session, lookups, fresh_settings)
     due_now(session)  # nobody sent it for a minute
+    session.execute(text("UPDATE submission SET absent_until = now() WHERE absent_until IS NOT NULL"))
+    session.commit()
     sender.deliver(lane.id, 1)
     assert accepted(sandbox) == []
     lookups.look()
@@ -261,13 +266,13 @@ def test_two_processes_never_resubmit_the_same_attempt(
     absent(session, lookups, fresh_settings)
     route = route_of(session, lane)
     with Session(engine) as one, Session(engine) as other:
-        first = resubmit(one, route, 12, 60, time.monotonic())
-        second = resubmit(other, route, 12, 60, time.monotonic())
+        first = resubmit(one, route, 12, time.monotonic(), fresh_settings)
+        second = resubmit(other, route, 12, time.monotonic(), fresh_settings)
         assert first is not None
         assert len(first.messages) == 12
         assert second is None  # the other's hands are on all that is locked for it
         one.commit()
-        third = resubmit(other, route, 12, 60, time.monotonic())
+        third = resubmit(other, route, 12, time.monotonic(), fresh_settings)
         assert third is not None
         assert len(third.messages) == 8
         other.rollback()
@@ -288,7 +293,9 @@ def test_resubmissions_take_tokens_like_everything_else(
     session.execute(text("UPDATE credential SET messages_per_second = 10"))
     session.execute(text("UPDATE lane SET message_type = 'marketing'"))
     session.commit()
-    sender.deliver(lane.id, 1)
+    for _ in range(10):
+        sender.deliver(lane.id, 1)
+        time.sleep(0.1)
     assert 0 < len(accepted(sandbox)) < 20
 
 
@@ -351,6 +358,85 @@ def test_logs_that_break_off_settle_what_they_told_and_nothing_else(
     assert [state(session, message_id) for message_id in ids] == ["delivered"] * 10
 
 
+def test_what_is_absent_when_the_account_changes_does_not_go_to_the_new_one(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
+) -> None:
+    (message_id,) = make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    absent(session, lookups, fresh_settings)
+    session.execute(text("UPDATE credential SET version = 2, account_since = 2"))
+    session.commit()
+    sender.deliver(lane.id, 1)
+    assert (state(session, message_id), accepted(sandbox)) == ("sending", [])
+    session.expire_all()
+    assert session.get_one(Attempt, (message_id, 1)).outcome == "in doubt"
+
+
+def test_a_look_under_way_is_no_word_of_the_logs(
+    session: Session,
+    lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    sender: Sender,
+    fresh_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    absent(session, lookups, fresh_settings)
+    due_now(session)
+    ask = Lookups._ask
+
+    def ask_while_the_lane_looks(self: Lookups, look: Look, rows: list[Report]) -> None:
+        sender.deliver(lane.id, 1)
+        assert accepted(sandbox) == []
+        ask(self, look, rows)
+
+    monkeypatch.setattr(Lookups, "_ask", ask_while_the_lane_looks)
+    assert lookups.look() == 1
+
+
+def test_a_doubt_settled_as_pending_waits_for_its_first_report_look(
+    session: Session, lane: MadeLane, sandbox: str, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
+) -> None:
+    httpx.put(sandbox + "/sandbox/faults", json={"report_seconds": 3600.0}).raise_for_status()
+    (message_id,) = make_batch(session, lane, ["919900000001"], validity=timedelta(hours=2))
+    doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
+    due_now(session)
+    lookups.look()
+    assert state(session, message_id) == "sent"
+    query = "SELECT looks, extract(epoch FROM look_at - now()) FROM attempt"
+    looks, seconds = session.execute(text(query)).one()
+    assert looks == 0
+    assert seconds <= fresh_settings.missing_report_after[0].total_seconds()
+
+
+def test_a_budget_that_is_spent_postpones_without_counting_a_look(
+    session: Session,
+    lane: MadeLane,
+    infobip: Infobip,
+    lookups: Lookups,
+    budget: LogBudget,
+    fresh_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
+    monkeypatch.setattr(budget, "take", lambda *_, **__: 60.0)
+    due_now(session)
+    assert lookups.look() == 0
+    looks, seconds = session.execute(text("SELECT looks, extract(epoch FROM look_at - now()) FROM attempt")).one()
+    assert looks == 0
+    assert seconds < 5
+
+
 def log_calls(sandbox: str) -> list[str]:
     lines = httpx.get(sandbox + "/sandbox/requests?format=jsonl").text.splitlines()
     return [call["path"] for call in map(json.loads, lines) if call["path"].startswith("/sms/3/logs")]
@@ -411,6 +497,32 @@ def test_a_dead_process_leaves_doubt_behind_its_lease(session: Session, engine: 
     assert state(session, message_id) == "sending"
 
 
+def test_a_late_answer_and_the_sweep_of_its_lease_do_not_deadlock(
+    session: Session, engine: Engine, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    (message_id,) = make_batch(session, lane, ["919900000001"])
+    submission = claimed(session, lane)
+    session.execute(text("UPDATE submission SET lease_until = now()"))
+    session.commit()
+    with Session(engine) as late:
+        late.execute(text("SELECT FROM message WHERE id = :id FOR UPDATE"), {"id": message_id})
+        sweeping = threading.Thread(target=recovery.abandon, args=(engine, fresh_settings))
+        sweeping.start()
+        wait_for(lambda: _waiting(session) == 1)
+        verdicts = {submission.messages[0].wire_id: verdict(26, 1, None, None)}
+        answers.record_answer(late, submission, Answer(verdicts, {}), fresh_settings)
+        late.commit()
+    sweeping.join(10)
+    session.expire_all()
+    assert (state(session, message_id), session.get_one(Submission, submission.id).outcome) == ("sent", "answered")
+
+
+def _waiting(session: Session) -> int:
+    session.commit()
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return int(session.execute(text(query)).scalar_one())
+
+
 def test_a_report_that_was_not_pushed_is_found_in_the_logs(
     session: Session, lane: MadeLane, infobip: Infobip, lookups: Lookups, fresh_settings: Settings
 ) -> None:
@@ -469,12 +581,12 @@ def test_a_look_about_one_attempt_says_nothing_of_the_next(
     due_now(session)
     ask = Lookups._ask
 
-    def ask_while_it_goes_on(self: Lookups, look: Look, rows: list[Report]) -> bool:
+    def ask_while_it_goes_on(self: Lookups, look: Look, rows: list[Report]) -> None:
         """The attempt fails and the next one falls into doubt before the logs have answered."""
         session.execute(text("UPDATE attempt SET outcome = 'failed', look_at = NULL"))
         session.execute(text("UPDATE message SET state = 'retrying', next_attempt_at = now()"))
         doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
-        return ask(self, look, rows)
+        ask(self, look, rows)
 
     monkeypatch.setattr(Lookups, "_ask", ask_while_it_goes_on)
     lookups.look()

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session, select
 
-from tests.factories import MadeLane, make_batch, make_lane
-from tests.worker.test_delivery import ACCEPTED, answer, states, took
+from tests.factories import MadeLane, make_batch, make_lane, route_of
+from tests.worker.test_delivery import ACCEPTED, answer, states, take, took
 from worker import answers, lanes
-from worker.claims import OpenSubmission
+from worker.claims import OpenSubmission, claim
 from worker.errors import RequestRefused, Violation
 from worker.models import Batch, Lane, Message
 from worker.settings import Settings
@@ -34,6 +34,13 @@ def refused(
     parts = answers.record_error(session, submission, error, settings, time.monotonic)
     session.commit()
     return parts
+
+
+def probed(session: Session, lane: MadeLane) -> OpenSubmission:
+    submission = claim(session, route_of(session, lane), 1, 60, time.monotonic(), is_probe=True)
+    session.commit()
+    assert submission is not None
+    return submission
 
 
 def refuse_until_alone(session: Session, submission: OpenSubmission, settings: Settings) -> int:
@@ -141,6 +148,39 @@ def test_single_sends_that_fail_alike_hold_their_lane(
     assert held(session, lane).kind == "account"
 
 
+def test_bad_single_sends_named_among_good_ones_hold_nobody(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = make_batch(session, lane, numbers(100))
+    session.execute(text("UPDATE message SET batch_id = NULL, sender = 'KITEBK', text = 'Hello'"))
+    session.commit()
+    (rest,) = refused(session, took(session, lane), fresh_settings, *range(25))
+    answer(session, rest, fresh_settings)
+    assert states(session, ids) == ["failed"] * 25 + ["sent"] * 75
+    assert held(session, lane).kind is None
+
+
+def test_a_batch_that_reaches_its_limit_with_its_lane_is_paused_all_the_same(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    make_batch(session, lane, numbers(2))
+    (first,) = batches(session)
+    nearly = {"words": "messages[#].sender: is not registered", "count": REFUSED_IN_A_ROW - 1}
+    session.execute(text("UPDATE batch SET refusal = :words, refusals = :count"), nearly)
+    spans = {"batches": [first.id, lane.id]}
+    session.execute(
+        text("UPDATE lane SET refusal = :words, refusals = :count, refused_batches = :batches"), {**nearly, **spans}
+    )
+    session.commit()
+    make_batch(session, lane, numbers(1, "9188000"))
+    refused(session, took(session, lane), fresh_settings, 0, 1, 2)
+    assert held(session, lane).kind == "account"
+    assert [batch.paused_at is not None for batch in batches(session)] == [True, False]
+    lanes.release(session, lane.credential_id)
+    session.commit()
+    assert take(session, lane) is None  # else it would go out and be refused for ever
+
+
 def hold_by_refusals(session: Session, lane: MadeLane, settings: Settings) -> list[UUID]:
     ids: list[UUID] = []
     for n in range(10):
@@ -152,22 +192,38 @@ def hold_by_refusals(session: Session, lane: MadeLane, settings: Settings) -> li
 def test_a_probe_that_is_refused_too_burns_nothing_and_the_hold_stays(
     session: Session, lane: MadeLane, fresh_settings: Settings
 ) -> None:
-    from tests.factories import route_of
-    from worker.claims import claim
-
     ids = hold_by_refusals(session, lane, fresh_settings)
     for _ in range(3):
-        probe = claim(session, route_of(session, lane), 1, 60, time.monotonic(), is_probe=True)
-        assert probe is not None
+        probe = probed(session, lane)
         refused(session, probe, fresh_settings)
     assert states(session, ids).count("failed") == REFUSED_IN_A_ROW
     assert held(session, lane).kind == "account"
-    probe = claim(session, route_of(session, lane), 1, 60, time.monotonic(), is_probe=True)
-    assert probe is not None
+    probe = probed(session, lane)
     answers.record_answer(session, probe, answers.Answer({probe.messages[0].wire_id: ACCEPTED}, {}), fresh_settings)
     session.commit()
     found = held(session, lane)
     assert (found.kind, found.refusals, found.refused_batches) == (None, 0, [])
+
+
+def test_a_probe_that_is_refused_for_something_else_fails_alone_and_begins_anew(
+    session: Session, lane: MadeLane, fresh_settings: Settings
+) -> None:
+    ids = hold_by_refusals(session, lane, fresh_settings)
+    probe = probed(session, lane)
+    refused(session, probe, fresh_settings, 0, words="is no text")
+    assert states(session, ids).count("failed") == REFUSED_IN_A_ROW + 1
+    found = held(session, lane)
+    assert (found.kind, found.refusals) == (None, 1)  # Infobip took the request for what it is
+
+
+def test_each_probe_is_another_message(session: Session, lane: MadeLane, fresh_settings: Settings) -> None:
+    hold_by_refusals(session, lane, fresh_settings)
+    tried = set()
+    for _ in range(5):
+        probe = probed(session, lane)
+        tried.add(probe.messages[0].message_id)
+        refused(session, probe, fresh_settings)
+    assert len(tried) == 5
 
 
 def test_a_hand_that_opens_the_lane_gives_it_twenty_more(

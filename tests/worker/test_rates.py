@@ -71,10 +71,15 @@ def test_what_slow_answers_leave_unused_is_saved_for_half_a_second(rates: Rates,
     assert rates.take(credential, 100, 500, at=1012.0).messages == 60
 
 
-def test_who_rested_starts_slowly(rates: Rates, credential: UUID) -> None:
-    at_work(rates, credential, 100, 1)
-    rates.give_back(credential, 100, 5, at=1001.0)
-    assert rates.take(credential, 100, 500, at=1001.9).messages == 10
+def test_a_trickle_beside_it_costs_a_campaign_nothing(rates: Rates, credential: UUID) -> None:
+    campaign = 0
+    for step in range(200):
+        at = 1000 + step * 0.05
+        if step % 10 == 0:  # answers take half a second
+            campaign += rates.take(credential, 100, 500, at=at).messages
+        if rates.take(credential, 100, 500, OTP, at=at).messages:  # finds nothing, or one
+            rates.give_back(credential, 100, 500, at=at)
+    assert campaign > 800
 
 
 def test_who_was_held_starts_slowly(rates: Rates, credential: UUID) -> None:
@@ -145,7 +150,7 @@ def test_a_redis_that_is_away_grants_nothing(rates: Rates, credential: UUID, red
         rates.give_back(credential, 10, 10)
         rates.slow_down(credential, 10)
         assert rates.take(credential, None, 10).messages == 10
-        assert LogBudget(rates_client(rates)).take(credential, is_for_doubts=True) > 0
+        assert LogBudget(rates_client(rates)).take(str(credential), is_for_doubts=True) > 0
     finally:
         redis_server.start()
 
@@ -183,9 +188,9 @@ def test_a_rate_is_learnt_where_none_is_configured_and_forgotten_after_a_quiet_m
     assert rates.take(credential, None, 300, at=1000.0).messages == 300
     assert rates.take(credential, None, 100, at=1000.5).messages == 100
     rates.slow_down(credential, None, at=1000.6)
-    assert 180 <= second_of(rates, credential, None, 1001.0) <= 220
+    assert 180 <= second_of(rates, credential, None, 1000.6) <= 220
     assert 280 <= second_of(rates, credential, None, 1015.0) <= 340
-    assert 380 <= second_of(rates, credential, None, 1059.0) <= 440
+    assert 560 <= second_of(rates, credential, None, 1059.0) <= 640
     assert rates.take(credential, None, 500, at=1061.0).messages == 500
 
 
@@ -225,7 +230,7 @@ def test_what_was_reached_is_the_busiest_of_the_last_seconds(rates: Rates, crede
     rates.take(credential, None, 400, at=1000.0)
     rates.take(credential, None, 3, at=1002.5)  # after a pause, say
     rates.slow_down(credential, None, at=1002.6)
-    assert 190 <= second_of(rates, credential, None, 1003.0) <= 240
+    assert 190 <= second_of(rates, credential, None, 1002.6) <= 240
 
 
 # --- calls of the logs
@@ -235,25 +240,25 @@ def test_no_minute_holds_more_than_120_calls_of_the_logs(client: "redis.Redis", 
     assert module.LOGS_SAVED + 60 * module.LOGS_A_SECOND <= module.LOGS_A_MINUTE
     budget = LogBudget(client)
     client.hset(f"delivery:logs:{credential}", mapping={"tokens": 1000, "at": 0})
-    calls = sum(budget.take(credential, is_for_doubts=True) == 0 for _ in range(100))
+    calls = sum(budget.take(str(credential), is_for_doubts=True) == 0 for _ in range(100))
     assert module.LOGS_SAVED <= calls <= module.LOGS_SAVED + 5
 
 
 def test_missing_reports_leave_calls_for_the_doubts(client: "redis.Redis", credential: UUID) -> None:
     budget = LogBudget(client)
     client.hset(f"delivery:logs:{credential}", mapping={"tokens": 1000, "at": 0})
-    reports = sum(budget.take(credential, is_for_doubts=False) == 0 for _ in range(100))
-    doubts = sum(budget.take(credential, is_for_doubts=True) == 0 for _ in range(100))
+    reports = sum(budget.take(str(credential), is_for_doubts=False) == 0 for _ in range(100))
+    doubts = sum(budget.take(str(credential), is_for_doubts=True) == 0 for _ in range(100))
     assert reports >= module.LOGS_SAVED - module.LOGS_FOR_DOUBTS
     assert doubts >= module.LOGS_FOR_DOUBTS - 1
 
 
 def test_an_empty_redis_starts_the_log_budget_empty(client: "redis.Redis", credential: UUID) -> None:
-    assert 0 < LogBudget(client).take(credential, is_for_doubts=True) <= 1 / module.LOGS_A_SECOND + 0.1
+    assert 0 < LogBudget(client).take(str(credential), is_for_doubts=True) <= 1 / module.LOGS_A_SECOND + 0.1
 
 
 def test_infobips_own_429_stops_the_calls(client: "redis.Redis", credential: UUID) -> None:
     budget = LogBudget(client)
     client.hset(f"delivery:logs:{credential}", mapping={"tokens": 10, "at": 1e12})
-    budget.overdrawn(credential, 30)
-    assert budget.take(credential, is_for_doubts=True) > 25
+    budget.overdrawn(str(credential), 30)
+    assert budget.take(str(credential), is_for_doubts=True) > 25

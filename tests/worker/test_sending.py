@@ -2,7 +2,7 @@
 
 import time
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -11,10 +11,12 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, route_of
+from tests.processes import wait_for
 from worker import lanes, nudges
 from worker.claims import claim
 from worker.lookups import Lookups
 from worker.models import Attempt, Lane, Message, Submission
+from worker.rates import Grant
 from worker.sending import Sender
 from worker.settings import Settings, settings
 
@@ -135,6 +137,64 @@ def test_the_pause_that_infobip_asks_for_is_kept(
     assert left.scalar_one() > 30
 
 
+def test_a_probe_that_finds_nothing_to_send_is_not_spent(session: Session, lane: MadeLane, sender: Sender) -> None:
+    make_batch(session, lane, ["919900000001"])
+    session.execute(text("UPDATE batch SET paused_at = now()"))
+    session.execute(text("UPDATE lane SET kind = 'account', probe_at = now()"))
+    session.commit()
+    for _ in range(3):
+        sender.deliver(lane.id, 1)
+    session.expire_all()
+    assert session.get_one(Lane, lane.id).probes == 0
+    session.execute(text("UPDATE batch SET paused_at = NULL"))
+    session.commit()
+    sender.deliver(lane.id, 1)
+    session.expire_all()
+    assert session.get_one(Lane, lane.id).kind is None
+
+
+def test_a_lane_without_tokens_is_left_to_a_nudge_and_keeps_nobody_waiting(
+    session: Session, lane: MadeLane, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nudged: list[tuple[UUID, str, float]] = []
+    monkeypatch.setattr(sender, "_nudge", lambda *nudge: nudged.append(nudge))
+    monkeypatch.setattr(sender, "_take_tokens", lambda _: Grant(0, 0.7))
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("a worker slept for tokens"))
+    make_batch(session, lane, ["919900000001"])
+    sender.deliver(lane.id, 20)
+    assert nudged == [(lane.id, "transactional", 0.7)]
+
+
+def test_a_nudge_leaves_when_its_time_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[UUID] = []
+    monkeypatch.setattr(nudges, "send_nudge", lambda lane_id, _: sent.append(lane_id))
+    late, soon = uuid4(), uuid4()
+    nudger = nudges.Nudger()
+    nudger.nudge(late, "marketing", 60.0)
+    nudger.nudge(soon, "marketing", 0.2)
+    assert sent == []
+    wait_for(lambda: sent == [soon])
+    nudger.nudge(late, "marketing")  # the earlier one counts
+    wait_for(lambda: sent == [soon, late])
+    nudger.stop()
+
+
+def test_one_tick_of_a_kind_is_queued_until_it_has_arrived(
+    lane: MadeLane, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        monkeypatch.setattr(nudges, "redis_client", lambda: client)
+        assert nudges.reserve("sweep")
+        assert not nudges.reserve("sweep")
+        assert nudges.reserve("purge")
+        nudges.arrived("sweep")
+        assert nudges.reserve("sweep")
+        nudges.arrived("sweep")
+        with nudges.alone("sweep", 60):
+            assert not nudges.reserve("sweep")
+        assert nudges.reserve("sweep")
+
+
 def test_a_lane_has_few_nudges_queued_at_once(lane: MadeLane, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[object] = []
     monkeypatch.setenv("DELIVERY_REDIS_URL", redis_url)
@@ -147,7 +207,7 @@ def test_a_lane_has_few_nudges_queued_at_once(lane: MadeLane, redis_url: str, mo
         for _ in range(100):
             nudges.send_nudge(lane.id, "marketing")
         assert len(sent) == nudges.MOST_QUEUED
-        nudges.nudge_arrived(lane.id)
+        nudges.arrived(str(lane.id))
         nudges.send_nudge(lane.id, "marketing")
         assert len(sent) == nudges.MOST_QUEUED + 1
 

@@ -8,10 +8,13 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch, make_lane, route_of
+from tests.worker.test_delivery import fail_with, took
 from worker import steering
 from worker.claims import claim
+from worker.errors import NotSent
 from worker.models import Message
 from worker.refusals import Conflict, NotFound
+from worker.settings import Settings
 
 
 @pytest.fixture
@@ -93,6 +96,27 @@ def test_turned_round_half_way_nothing_stays_aside(
         session.commit()
         for _ in range(chunks // 2):
             steering.hold_and_free(engine)
+    sweep(engine)
+    assert held(session) == 0
+    assert claimed(session, lane) == 10
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+def test_what_comes_back_from_infobip_behind_the_sweep_is_set_aside_too(
+    session: Session, lane: MadeLane, engine: Engine, fresh_settings: Settings, chunks: int
+) -> None:
+    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
+    batch = batch_of(session, ids[0])
+    submission = took(session, lane, 3)
+    steering.pause(session, batch)
+    session.commit()
+    for _ in range(chunks):
+        steering.hold_and_free(engine)
+    fail_with(session, submission, fresh_settings, NotSent("no connection"))
+    sweep(engine)
+    assert held(session) == 10
+    steering.resume(session, batch)
+    session.commit()
     sweep(engine)
     assert held(session) == 0
     assert claimed(session, lane) == 10

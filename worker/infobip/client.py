@@ -1,6 +1,7 @@
 """HTTP to Infobip: one request in, a typed answer or a SendError out. No decision about messages is made here."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ from worker.words import Channel
 CONNECT_SECONDS = 5.0
 POOL_SECONDS = 2.0
 KEEPALIVE_SECONDS = 20.0
+LOGS_SECONDS = 10.0  # for a page of the logs: asking again costs nothing, and others wait
 MOST_LOG_ROWS = 1000  # a page; Infobip's maximum
 IDS_A_CALL = 47  # so many of the longest, 42 characters each, fit the 2,048 that Infobip allows
 LEAST_RETRY_AFTER, MOST_RETRY_AFTER, DEFAULT_RETRY_AFTER = 1.0, 300.0, 2.0  # seconds
@@ -40,11 +42,12 @@ class Account:
     base_url: str
     api_key: str = field(repr=False)
 
-    def is_same_as(self, other: "Account") -> bool:
-        """Whether both name one account of Infobip's: its own host does, and on the shared one the key may."""
-        if self.base_url != other.base_url:
-            return False
-        return self.base_url != SHARED_URL or self.api_key == other.api_key
+    @property
+    def identity(self) -> str:
+        """The same for all that name one account of Infobip's: its own host does, and on the shared one the key may."""
+        if self.base_url != SHARED_URL:
+            return self.base_url
+        return f"{self.base_url} {hashlib.sha256(self.api_key.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +130,33 @@ class Infobip:
         query = {name: ",".join(map(str, ids)), "limit": str(MOST_LOG_ROWS), "useCursor": "true"}
         if cursor is not None:
             query["cursor"] = cursor
-        response = self._call(account, "GET", _LOGS_PATHS[channel], self._timeout, params=query)
+        within = min(self._timeout, LOGS_SECONDS)
+        response = self._call(account, "GET", _LOGS_PATHS[channel], within, answered_within=within, params=query)
         _raise_for_status(response, channel, None)
         return _read_log_page(response, cursor)
 
-    def _call(self, account: Account, method: str, path: str, sent_within: float, **options: Any) -> httpx.Response:
+    def _call(
+        self,
+        account: Account,
+        method: str,
+        path: str,
+        sent_within: float,
+        *,
+        answered_within: float | None = None,
+        **options: Any,
+    ) -> httpx.Response:
         headers = {"Authorization": f"App {account.api_key}", **options.pop("headers", {})}
+        url = account.base_url + path
         with _network_errors():
             return self._runner.run(
-                self._within(sent_within, method, account.base_url + path, headers=headers, **options)
+                self._within(sent_within, answered_within or self._timeout, method, url, headers=headers, **options)
             )
 
-    async def _within(self, sent_within: float, method: str, url: str, **options: Any) -> httpx.Response:
+    async def _within(
+        self, sent_within: float, answered_within: float, method: str, url: str, **options: Any
+    ) -> httpx.Response:
         now = asyncio.get_running_loop().time()
-        ends = now + self._timeout
+        ends = now + answered_within
         async with asyncio.timeout_at(min(ends, now + sent_within)) as limit:
 
             async def trace(event: str, _: Mapping[str, Any]) -> None:
