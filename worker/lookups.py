@@ -130,10 +130,6 @@ class _BudgetSpent(Exception):
     """The account's logs were asked as often as they may be."""
 
 
-class _Silent(Exception):
-    """The account's logs did not answer, or not to their end."""
-
-
 class Lookups:
     """The looks of one process. `nudge` tells a lane's workers that something is to go out again."""
 
@@ -168,13 +164,12 @@ class Lookups:
                 self._postpone(look)
                 continue
             try:
-                self._settle(look, is_silent=account in silent)
+                if not self._settle(look, may_ask=account not in silent):
+                    silent.add(account)
                 made += 1
             except _BudgetSpent:
                 spent.add(account)
                 self._postpone(look)
-            except _Silent:
-                silent.add(account)
             except Exception:  # the other looks must not wait for this one's trouble; it falls due again
                 _log.exception("look_failed", lane_id=str(look.route.lane_id))
         return made
@@ -192,58 +187,60 @@ class Lookups:
         with open_session(self._engine) as session, session.begin():
             session.execute(_POSTPONE, {"wait": BUDGET_WAIT, "ids": list(look.attempts)})
 
-    def _settle(self, look: Look, *, is_silent: bool) -> None:
-        """Errors: _BudgetSpent before anything was asked; _Silent when all is settled that was told before."""
-        rows: list[Report] = []
-        trouble: _Silent | None = None
-        is_known = not (look.kind.is_of_former_account or is_silent)
-        if is_known:
-            try:
-                self._ask(look, rows)
-            except _Silent as error:
-                trouble, is_known = error, False
-            reached(Boundary.LOGS_READ)
-        told = self._apply(look, rows) if rows else set()
-        if self._conclude(look, told, are_logs_known=is_known):
-            self._nudge(look.route.lane_id, look.route.message_type)
-        if trouble:
-            raise trouble
-
-    def _ask(self, look: Look, rows: list[Report]) -> None:
-        """Collect the rows of these attempts. Errors: _BudgetSpent before the first call; _Silent where the logs could
-        not be read to their end: what is not among the rows may yet be there.
+    def _settle(self, look: Look, *, may_ask: bool) -> bool:
+        """False where the logs were to be asked and did not answer to their end: what they told is settled, the rest
+        waits. Errors: _BudgetSpent before anything was asked.
         """
+        rows: list[Report] = []
+        is_former = look.kind.is_of_former_account
+        are_logs_known = may_ask and not is_former and self._ask(look, rows)
+        reached(Boundary.LOGS_READ)
+        told = self._apply(look, rows) if rows else set()
+        if self._conclude(look, told, are_logs_known=are_logs_known):
+            self._nudge(look.route.lane_id, look.route.message_type)
+        return are_logs_known or is_former
+
+    def _ask(self, look: Look, rows: list[Report]) -> bool:
+        """Collect the rows of these attempts. False where the logs could not be read to their end: what is not among
+        the rows may yet be there. Errors: _BudgetSpent before the first call.
+        """
+        has_begun = False
         try:
             for page in self._pages(look):
+                has_begun = True
                 rows += [row for row in page.rows if isinstance(row, Report) and row.message_id in look.attempts]
+        except _BudgetSpent:
+            if not has_begun:
+                raise
+            return False
         except SendError as error:
             _log.warning("logs_unreachable", credential_id=str(look.route.credential_id), detail=error.brief)
             if isinstance(error, Throttled):
                 self._budget.overdrawn(look.route.account.identity, error.retry_after_seconds)
-            raise _Silent from error
+            return False
+        return True
 
     def _pages(self, look: Look) -> Iterator[LogPage]:
-        """Errors: SendError; _BudgetSpent; _Silent."""
-        route, is_first = look.route, True
+        """Errors: SendError; _BudgetSpent."""
+        # A doubt is worth a moment; and a look that has begun a while: the next one would read the same pages again.
+        route, patience = look.route, FIRST_WAIT_SECONDS if look.kind.is_about_doubts else 0.0
         for ids in look.questions():
             cursor: str | None = None
             while True:
-                self._spend(look, is_first=is_first)
+                self._spend(look, patience)
                 page = self._infobip.log_page(route.account, route.channel, ids, cursor)
                 yield page
-                is_first = False
+                patience = LONGEST_WAIT_SECONDS
                 cursor = page.cursor
                 if cursor is None:
                     break
 
-    def _spend(self, look: Look, *, is_first: bool) -> None:
-        """One call of the account's budget. Errors: _BudgetSpent before the first one, _Silent before another."""
-        # A doubt is worth a moment; and a look that has begun a while: the next one would read the same pages again.
-        patience = FIRST_WAIT_SECONDS if is_first else LONGEST_WAIT_SECONDS
-        ends = time.monotonic() + (patience if look.kind.is_about_doubts or not is_first else 0.0)
+    def _spend(self, look: Look, patience_seconds: float) -> None:
+        """One call of the account's budget. Errors: _BudgetSpent."""
+        ends = time.monotonic() + patience_seconds
         while wait := self._budget.take(look.route.account.identity, is_for_doubts=look.kind.is_about_doubts):
             if time.monotonic() + wait > ends:
-                raise _BudgetSpent if is_first else _Silent
+                raise _BudgetSpent
             time.sleep(wait)
 
     def _apply(self, look: Look, rows: list[Report]) -> set[UUID]:

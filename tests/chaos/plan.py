@@ -54,8 +54,8 @@ _WEATHER: Sequence[Mapping[str, float]] = (
     {"report_seconds": SLOWEST_REPORT_SECONDS},
     {"report_lost": 0.10, "report_repeated": 0.15, "report_reordered": 0.15},
     {"answer_seconds": 0.3},
-    # Longer than the looks at a doubt are apart: what landed goes out again, and Infobip must refuse it.
-    {"logs_seconds": 6.0, "reset_after": 0.08},
+    # Neither logs nor reports tell before the looks at a doubt are over: what landed goes out again, to be refused.
+    {"logs_seconds": 6.0, "report_seconds": SLOWEST_REPORT_SECONDS, "reset_after": 0.1},
 )
 _WEATHER_SECONDS = (3.0, 9.0)
 _CLEARED_AFTER_LOAD_SECONDS = 8.0
@@ -255,7 +255,10 @@ def _strikes(chance: random.Random, seconds: float, intensity: Intensity) -> Ite
 
 
 def _skies(chance: random.Random, seconds: float) -> Iterator[Weather]:
+    """Each kind of weather comes before any comes again."""
     at = 0.0
+    to_come: list[Mapping[str, float]] = []
     while at < seconds + _CLEARED_AFTER_LOAD_SECONDS:
-        yield Weather(at, {**_USUAL, **chance.choice(_WEATHER), "seed": chance.randrange(2**31)})
+        to_come = to_come or chance.sample(_WEATHER, len(_WEATHER))
+        yield Weather(at, {**_USUAL, **to_come.pop(), "seed": chance.randrange(2**31)})
         at += chance.uniform(*_WEATHER_SECONDS)

@@ -394,10 +394,10 @@ def test_a_look_under_way_is_no_word_of_the_logs(
     due_now(session)
     ask = Lookups._ask
 
-    def ask_while_the_lane_looks(self: Lookups, look: Look, rows: list[Report]) -> None:
+    def ask_while_the_lane_looks(self: Lookups, look: Look, rows: list[Report]) -> bool:
         sender.deliver(lane.id, 1)
         assert accepted(sandbox) == []
-        ask(self, look, rows)
+        return ask(self, look, rows)
 
     monkeypatch.setattr(Lookups, "_ask", ask_while_the_lane_looks)
     assert lookups.look() == 1
@@ -581,12 +581,12 @@ def test_a_look_about_one_attempt_says_nothing_of_the_next(
     due_now(session)
     ask = Lookups._ask
 
-    def ask_while_it_goes_on(self: Lookups, look: Look, rows: list[Report]) -> None:
+    def ask_while_it_goes_on(self: Lookups, look: Look, rows: list[Report]) -> bool:
         """The attempt fails and the next one falls into doubt before the logs have answered."""
         session.execute(text("UPDATE attempt SET outcome = 'failed', look_at = NULL"))
         session.execute(text("UPDATE message SET state = 'retrying', next_attempt_at = now()"))
         doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
-        ask(self, look, rows)
+        return ask(self, look, rows)
 
     monkeypatch.setattr(Lookups, "_ask", ask_while_it_goes_on)
     lookups.look()
