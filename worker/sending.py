@@ -29,6 +29,7 @@ from worker.resubmission import resubmit
 from worker.settings import Settings
 
 LEAST_REMAINING_SECONDS = 1.0
+SHORT_WAIT_SECONDS = 0.03  # for tokens; a nudge would take as long to come back
 
 _log = structlog.get_logger()
 
@@ -72,6 +73,9 @@ class Sender:
                 submission = self._open_probe(route)
             else:
                 grant = self._take_tokens(route)
+                if not grant.messages and grant.wait_seconds <= SHORT_WAIT_SECONDS:
+                    time.sleep(grant.wait_seconds)
+                    continue
                 if not grant.messages:
                     self._nudge(lane_id, route.message_type, grant.wait_seconds)
                     return
