@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from cli.embedded import EmbeddedPostgres
 from cli.up import Stack, StackOptions
 from tests.processes import free_port, wait_for
 
@@ -133,6 +135,23 @@ def reachable_folder(session: pytest.Session) -> Iterator[Path]:
 def own_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     with reachable_folder(request.session) as folder:
         yield folder
+
+
+@contextmanager
+def new_database(postgres: EmbeddedPostgres, template: str, options: str = "") -> Iterator[str]:
+    with psycopg.connect(postgres.dsn_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE own TEMPLATE {template} {options}")
+        try:
+            yield postgres.url_of("own")
+        finally:
+            connection.execute("DROP DATABASE own WITH (FORCE)")
+
+
+@pytest.fixture
+def own_database(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated database for a stack of one's own."""
+    with new_database(postgres, migrated_template) as url:
+        yield url
 
 
 def short_options(folder: Path, **environment: str) -> StackOptions:

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import psycopg
 
-from cli.embedded import EmbeddedPostgres
 from cli.programs import delivery_command
 from tests.end_to_end.conftest import System
 from tests.processes import wait_for
@@ -90,13 +89,3 @@ def process(*command: str, environment: Mapping[str, str], log: Path) -> Iterato
     finally:
         started.terminate()
         started.wait(20)
-
-
-@contextmanager
-def new_database(postgres: EmbeddedPostgres, template: str, options: str = "") -> Iterator[str]:
-    with psycopg.connect(postgres.dsn_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE own TEMPLATE {template} {options}")
-        try:
-            yield postgres.url_of("own")
-        finally:
-            connection.execute("DROP DATABASE own WITH (FORCE)")

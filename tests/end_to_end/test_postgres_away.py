@@ -18,14 +18,13 @@ import pytest
 
 from cli.embedded import EmbeddedPostgres
 from cli.up import Stack
-from tests.end_to_end.conftest import System, running, short_options
+from tests.end_to_end.conftest import System, new_database, running, short_options
 from tests.end_to_end.observing import (
     FEW,
     WORKERS,
     assert_ticks_arrive,
     assert_unavailable,
     log_of,
-    new_database,
     pids,
     query,
     report,

@@ -1,24 +1,15 @@
 """Redis absent, stopped, emptied, its connections cut: the API accepts, delivery goes on by itself."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import redis
 
-from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+from cli.embedded import EmbeddedRedis
 from cli.up import Stack
 from tests.end_to_end.conftest import System, running, short_options
-from tests.end_to_end.observing import FEW, WORKERS, assert_ticks_arrive, log_of, new_database, pids
+from tests.end_to_end.observing import FEW, WORKERS, assert_ticks_arrive, log_of, pids
 from tests.end_to_end.test_disorder import assert_each_delivered_once, recipients
 from tests.processes import answers, wait_for
-
-
-@pytest.fixture
-def own_database(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
-    """The URL of a migrated database for a stack of one's own."""
-    with new_database(postgres, migrated_template) as url:
-        yield url
 
 
 def test_a_redis_that_is_absent_at_start_is_waited_for(own_database: str, own_folder: Path) -> None:
