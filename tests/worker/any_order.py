@@ -1,0 +1,394 @@
+"""Claims, answers, reports, retries, looks, sweeps, pauses, cancels and deaths in any order, on real PostgreSQL against
+a model of Infobip, which checks with each request that
+
+- nothing leaves after `expires_at`, and none carries more validity than remains;
+- no submission that was opened after its batch was cancelled, or while it was paused, leaves with a message of it;
+- no attempt is accepted while another one of its message was, of which Infobip told no failure.
+
+After each step the tables are held to the promises in `promises.py`; at the end, with all faults over, time passes
+until every message has come to an end and nothing is open or in doubt.
+
+The clock of the database stands still until a step moves it.
+"""
+
+import itertools
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from sqlalchemy import Engine, text
+from sqlmodel import Session
+from structlog.testing import capture_logs
+
+from tests.factories import make_batch, make_lane
+from tests.worker import draws, promises
+from tests.worker.model_infobip import Attempt, Fate, ModelInfobip, Said, Sent, Status, Stopped, Told, Way
+from tests.worker.promises import World, is_within
+from worker import answers, boundaries, lanes, models, recovery, steering
+from worker.boundaries import Boundary
+from worker.claims import OpenSubmission, claim, read_route
+from worker.db import transact
+from worker.errors import SendError
+from worker.infobip.client import Answer
+from worker.infobip.reports import parse_item
+from worker.lookups import Lookups
+from worker.rates import Grant
+from worker.reports import apply_reports
+from worker.resubmission import resubmit
+from worker.sending import Sender
+from worker.settings import Settings
+
+T = TypeVar("T")
+
+SOON = 100  # seconds
+ROUNDS_TO_THE_END = 40  # the later ones pass twice as much time, each
+
+_LEAVING = text("""
+    SELECT id, batch_id, extract(epoch FROM expires_at - statement_timestamp())::float8 AS remaining_seconds
+    FROM message WHERE id = ANY(:ids)
+""")
+_CANCEL = text("UPDATE batch SET cancelled_at = statement_timestamp() WHERE id = :batch")
+_NEW_KEY = text("UPDATE credential SET version = version + 1 WHERE id = :id")
+_NEW_ACCOUNT = text("""
+    UPDATE credential SET version = version + 1, account_since = version + 1, base_url = 'http://account-' || version
+    WHERE id = :id
+""")
+
+
+class Killed(BaseException):
+    """The process died."""
+
+
+class EveryToken:
+    """Rates without a limit."""
+
+    def take(self, _: UUID, __: int | None, most: int, ___: str) -> Grant:
+        return Grant(most)
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+class Budget:
+    """Calls of the logs: granted, unless a step says how many are left."""
+
+    left: int | None = None
+
+    def take(self, _: str, *, is_for_doubts: bool) -> float:
+        if self.left is None:
+            return 0.0
+        self.left -= 1
+        return 0.0 if self.left >= 0 else 60.0
+
+    def overdrawn(self, _: str, seconds: float) -> None:
+        self.left = 0
+
+
+class AnyOrder(RuleBasedStateMachine):
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        super().__init__()
+        # Hypothesis switches rules off by example; in a few dozen of them, too many would never send anything.
+        self._rules_strategy.enabled_rules_strategy = st.just(draws.EveryRule())  # type: ignore[assignment]
+        self.engine = engine
+        self.settings = settings
+        self.passed_seconds = self.worked_seconds = 0.0
+        self.batches: list[UUID] = []
+        self.blocked: set[UUID] = set()  # batches that are cancelled or paused
+        self.cancelled: set[UUID] = set()
+        self.blocked_at_opening: dict[UUID, frozenset[UUID]] = {}  # by submission
+        self.opened: list[OpenSubmission] = []  # by processes that have yet to send them
+        self.stopped: list[tuple[OpenSubmission, Answer | SendError]] = []  # sent, and the outcome not yet recorded
+        self.pushed: set[promises.Key] = set()
+        self.delivered: set[Attempt] = set()
+        self.strangers = 0
+        self.world = World()
+        self.infobip = ModelInfobip(lambda: self.passed_seconds, self._leaving)
+        self.budget = Budget()
+        self.sender = Sender(engine, self.infobip, EveryToken(), settings, _nudge, self.monotonic)  # type: ignore[arg-type]
+        self.lookups = Lookups(engine, self.infobip, self.budget, settings, _nudge)  # type: ignore[arg-type]
+        self._numbers = itertools.count(919900000000)
+        promises.begin(engine)
+        with Session(engine, expire_on_commit=False) as session:
+            self.lane = make_lane(session)
+        self._logs = capture_logs(processors=[structlog.processors.format_exc_info])
+        self.logged = self._logs.__enter__()
+
+    def monotonic(self) -> float:
+        """Each look at this clock takes a hundredth of a second: nobody can work for ever."""
+        self.worked_seconds += 0.01
+        return self.passed_seconds + self.worked_seconds
+
+    def _transact(self, work: Callable[[Session], T]) -> T:
+        return transact(self.engine, work)
+
+    def _leaving(self, sent: Sent) -> None:
+        """The promises that a request is held to as it leaves."""
+        ids = [message_id for (message_id, _), _ in sent.messages]
+        rows = {row.id: row for row in self._transact(lambda session: session.execute(_LEAVING, {"ids": ids}).all())}
+        blocked = self.blocked_at_opening.get(sent.bulk_id, self.blocked)
+        for (message_id, _), validity in sent.messages:
+            left = rows[message_id].remaining_seconds
+            assert 1 <= validity <= left, f"a validity of {validity} s, with {left} s left"
+            assert rows[message_id].batch_id not in blocked, "its batch was paused or cancelled when this was opened"
+
+    # Enqueue, open, send, record: the send path, step by step, or at once.
+
+    @initialize(size=st.integers(1, 2), validity=draws.VALIDITIES)
+    def enqueue_first(self, size: int, validity: int) -> None:
+        self._enqueue(size, validity)
+
+    @precondition(lambda self: self.world.live_count <= 2)
+    @rule(size=st.integers(1, 2), validity=draws.VALIDITIES)
+    def enqueue(self, size: int, validity: int) -> None:
+        self._enqueue(size, validity)
+
+    def _enqueue(self, size: int, validity: int) -> None:
+        recipients = [str(next(self._numbers)) for _ in range(size)]
+        with Session(self.engine, expire_on_commit=False) as session:
+            (first, *_) = make_batch(session, self.lane, recipients, validity=timedelta(seconds=validity))
+            batch_id = session.get_one(models.Message, first).batch_id
+        assert batch_id is not None
+        self.batches.append(batch_id)
+
+    @precondition(lambda self: is_within(0, self.world.next_send))
+    @rule(limit=st.integers(1, 3))
+    def open(self, limit: int) -> None:
+        submission = self._transact(lambda session: self._open(session, limit))
+        if submission is not None:
+            self.opened.append(submission)
+
+    def _open(self, session: Session, limit: int) -> OpenSubmission | None:
+        route = read_route(session, self.lane.id)
+        assert route is not None
+        is_probe = route.is_held
+        if is_probe and not lanes.take_probe(session, self.lane.id):
+            return None
+        now, most = self.monotonic(), 1 if is_probe else limit
+        return resubmit(session, route, most, now, self.settings, is_probe=is_probe) or claim(
+            session, route, most, self.settings.lease_seconds, now, is_probe=is_probe
+        )
+
+    @precondition(lambda self: self.opened)
+    @rule(which=draws.INDEX, fates=draws.FEW_FATES, stops=st.booleans())
+    def send(self, which: int, fates: list[Fate], stops: bool) -> None:
+        """A process sends what it has opened; with `stops` it then stands still, maybe for ever."""
+        submission = _pop(self.opened, which)
+        self.infobip.fates, self.infobip.stops = list(fates), stops
+        try:
+            self.sender.send(submission)
+        except Stopped as stop:
+            sent = {attempt for attempt, _ in stop.sent.messages}
+            gone = [message for message in submission.messages if (message.message_id, message.number) in sent]
+            self.stopped.append((replace(submission, messages=gone), stop.outcome))
+        self.infobip.stops = False
+
+    @precondition(lambda self: self.stopped)
+    @rule(which=draws.INDEX, again=st.booleans())
+    def record(self, which: int, again: bool) -> None:
+        """The process goes on; it will try once more where it does not learn that its commit succeeded."""
+        held = _pop(self.stopped, which)
+        parts = self._transact(lambda session: self._record(session, *held))
+        if again:
+            self.stopped.append(held)
+        else:
+            self.opened += parts
+
+    def _record(
+        self, session: Session, submission: OpenSubmission, outcome: Answer | SendError
+    ) -> list[OpenSubmission]:
+        if isinstance(outcome, Answer):
+            return answers.record_answer(session, submission, outcome, self.settings)
+        return answers.record_error(session, submission, outcome, self.settings, self.monotonic)
+
+    @precondition(lambda self: is_within(SOON, self.world.next_send))
+    @rule(fates=draws.FEW_FATES, dies_at=draws.SEND_DEATHS)
+    def deliver(self, fates: list[Fate], dies_at: Boundary | None) -> None:
+        """All at once, when something is due."""
+        self._pass(max(self.world.next_send or 0.0, 0.0))
+        self.infobip.fates = list(fates)
+        _until_death(lambda: self.sender.deliver(self.lane.id, 1.0), dies_at)
+
+    @precondition(lambda self: self.infobip.under_way)
+    @rule(which=draws.INDEX)
+    def arrive_late(self, which: int) -> None:
+        self.infobip.arrive(*_pop(self.infobip.under_way, which))
+
+    # Reports: news, old ones again in any order, and strangers.
+
+    @precondition(lambda self: self.infobip.seen)
+    @rule(which=draws.INDEX, status=draws.NEWS, is_done=st.booleans(), is_pushed=st.booleans())
+    def happen(self, which: int, status: Status, is_done: bool, is_pushed: bool) -> None:
+        """Something becomes of an attempt; if it is not pushed, only the logs tell of it."""
+        attempts = [*self.infobip.open_attempts(), *self.infobip.seen]  # the open ones have more turns
+        told = self.infobip.happens(_pick(attempts, which), status, is_done=is_done)
+        if is_pushed:
+            self._push([told])
+
+    @precondition(lambda self: self.infobip.seen)
+    @rule(picks=st.lists(st.tuples(draws.INDEX, draws.INDEX), min_size=1, max_size=3), has_stranger=st.booleans())
+    def push(self, picks: list[tuple[int, int]], has_stranger: bool) -> None:
+        """What was to be told of attempts, the newest or an older one, late or again, in one group."""
+        seen = list(self.infobip.seen.values())
+        self._push([_pick(_pick(seen, which).history, back) for which, back in picks], has_stranger=has_stranger)
+
+    def _push(self, told: list[Told], *, has_stranger: bool = False) -> None:
+        items = [self.infobip.tell(one) for one in told]
+        strangers = [parse_item({"messageId": f"{UUID(int=7)}-1"}), parse_item(7)] if has_stranger else []
+        self._transact(lambda session: apply_reports(session, [(self.lane.credential_id, [*strangers, *items])]))
+        self.pushed |= {promises.key(one) for one in told}
+        self.delivered |= {one.attempt for one in told if one.status == Said.DELIVERED}
+        self.strangers += len(strangers)
+
+    # Upkeep, people, and the clock.
+
+    @precondition(lambda self: is_within(SOON, self.world.next_look))
+    @rule(troubles=draws.LOG_TROUBLES, calls=draws.CALLS, dies_at=draws.LOOK_DEATHS, looks=st.integers(1, 3))
+    def look(self, troubles: tuple[Way | None, ...], calls: int | None, dies_at: Boundary | None, looks: int) -> None:
+        """The next look, when it is due, and those that follow it at once; the first may have troubles, and die."""
+        self.infobip.log_troubles, self.budget.left = list(troubles), calls
+        for _ in range(looks):
+            if is_within(SOON, self.world.next_look):
+                self._pass(max(self.world.next_look or 0.0, 0.0))
+                _until_death(self.lookups.look, dies_at)
+                self.promises_hold()
+            self.infobip.log_troubles, self.budget.left, dies_at = [], None, None
+
+    @precondition(lambda self: self.world.has_dead_lease)
+    @rule(dies_at=draws.LEASE_DEATHS)
+    def abandon(self, dies_at: Boundary | None) -> None:
+        _until_death(lambda: recovery.abandon(self.engine, self.settings), dies_at)
+
+    @precondition(lambda self: self.world.has_waited_too_long)
+    @rule()
+    def expire(self) -> None:
+        recovery.expire(self.engine)
+
+    @precondition(lambda self: self.world.is_silent_after(self.settings.report_grace))
+    @rule()
+    def give_up(self) -> None:
+        recovery.give_up(self.engine, self.settings)
+
+    @rule(what=draws.STEERING, which=draws.INDEX)
+    def steer(self, what: str, which: int) -> None:
+        """What people do. One rule, so that they do it seldom."""
+        batch = _pick(self.batches, which)
+        if what in ("new key", "new account"):
+            self._transact(lambda session: self._change_credential(session, is_moved=what == "new account"))
+        elif what == "hold and free":
+            steering.hold_and_free(self.engine)
+        elif batch not in self.cancelled:
+            self.blocked.add(batch)
+            if what == "pause":
+                self._transact(lambda session: steering.pause(session, batch))
+            else:
+                self._transact(lambda session: session.execute(_CANCEL, {"batch": batch}))
+                self.cancelled.add(batch)
+
+    @precondition(lambda self: self.blocked - self.cancelled)
+    @rule(which=draws.INDEX)
+    def resume(self, which: int) -> None:
+        batch = _pick(sorted(self.blocked - self.cancelled), which)
+        self._transact(lambda session: steering.resume(session, batch))
+        self.blocked.remove(batch)
+
+    def _change_credential(self, session: Session, *, is_moved: bool) -> None:
+        """A new key of the same account, or the host of another one, as the API takes it."""
+        session.execute(_NEW_ACCOUNT if is_moved else _NEW_KEY, {"id": self.lane.credential_id})
+        lanes.release(session, self.lane.credential_id)
+
+    @rule(seconds=draws.SECONDS)
+    def pass_time(self, seconds: float | None) -> None:
+        """Without a number: until the next thing falls due, a little while if one is."""
+        self._pass(seconds or (3 if self.world.is_busy else self.world.next_instant))
+
+    def _pass(self, seconds: float) -> None:
+        self._transact(lambda session: promises.pass_time(session, seconds))
+        self.passed_seconds += seconds
+
+    # What must hold after each of them, and at the end.
+
+    @invariant()
+    def promises_hold(self) -> None:
+        world = self.world = self._transact(World.read)
+        for submission in world.submissions:
+            self.blocked_at_opening.setdefault(UUID(submission.id), frozenset(self.blocked))
+        troubles = [entry for entry in self.logged if entry["log_level"] == "error"]
+        assert not troubles, "\n".join(entry.get("exception", str(entry)) for entry in troubles)
+        for check in promises.OF_THE_TABLES:
+            check(world)
+        for check_both in promises.OF_TABLES_AND_INFOBIP:
+            check_both(world, self.infobip)
+        promises.check_reports(world, self.infobip, self.pushed, self.strangers)
+        promises.check_deliveries(world, self.delivered)
+
+    def teardown(self) -> None:
+        try:
+            if sys.exception() is None:
+                self.come_to_an_end()
+        finally:
+            self._logs.__exit__(None, None, None)
+
+    def come_to_an_end(self) -> None:
+        """Who stands still is dead, Infobip is well, nobody resumes a batch: everything ends by itself."""
+        for number in range(ROUNDS_TO_THE_END):
+            for attempt in self.infobip.open_attempts():
+                if self.world.messages[attempt[0]].batch_id != str(self.batches[0]):  # of those, nothing is ever heard
+                    self.infobip.happens(attempt, Said.DELIVERED, is_done=True)
+            self._do_what_is_due()
+            self.promises_hold()
+            if self.world.is_settled:
+                return
+            self._pass(max(self.world.next_instant, 2.0 ** (number - 8)))
+            self.promises_hold()
+        raise AssertionError(f"not settled: {self.world}")
+
+    def _do_what_is_due(self) -> None:
+        """The tick of every sweep, with none left out that would find something."""
+        if self.world.has_dead_lease:
+            recovery.abandon(self.engine, self.settings)
+        if self.world.has_waited_too_long:
+            recovery.expire(self.engine)
+        if is_within(0, self.world.next_look):
+            self.lookups.look()
+        if self.world.is_silent_after(self.settings.report_grace):
+            recovery.give_up(self.engine, self.settings)
+        if self.world.live_count:
+            self.sender.deliver(self.lane.id, 1.0)
+
+
+def _until_death(work: Callable[[], object], dies_at: Boundary | None) -> None:
+    def observe(boundary: Boundary) -> None:
+        if boundary is dies_at:
+            raise Killed
+
+    boundaries.observe(observe)
+    try:
+        work()
+    except Killed:
+        pass
+    finally:
+        boundaries.observe(lambda _: None)
+
+
+def _nudge(*_: object) -> None:
+    return
+
+
+def _pick(things: list[T], which: int) -> T:
+    return things[which % len(things)]
+
+
+def _pop(things: list[T], which: int) -> T:
+    return things.pop(which % len(things))

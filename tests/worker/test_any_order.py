@@ -1,0 +1,152 @@
+"""Every promise holds, in any order that Hypothesis draws and in some that are known to be hard.
+
+`DELIVERY_MORE_EXAMPLES=20` draws twenty times as many. What Hypothesis prints of a failure can be played here as it is:
+a step is a method of the machine.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import Engine
+
+from tests.worker import promises
+from tests.worker.any_order import AnyOrder
+from tests.worker.model_infobip import Fate, Said, Way
+from worker import steering
+from worker.settings import Settings
+
+RUNS = 4 * int(os.environ.get("DELIVERY_MORE_EXAMPLES", "1"))
+EXAMPLES = 11  # a run: what Hypothesis tries after them are mostly variations of one another
+STEPS = 50
+
+LOST, VANISHED, NOT_SENT = Fate(Way.LOST), Fate(Way.VANISHED), Fate(Way.NOT_SENT)
+LOST_AND_NOT_SHOWN_YET = Fate(Way.LOST, lag=90.0)
+
+
+@pytest.fixture(scope="module")
+def prepared_engine(engine: Engine) -> Engine:
+    promises.prepare(engine)
+    return engine
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steering, "CHUNK", 1)
+
+
+@pytest.mark.timeout(600)  # Hypothesis gives itself five minutes to find a short example
+@pytest.mark.parametrize("run", range(RUNS))
+def test_every_promise_holds_in_any_order(run: int, prepared_engine: Engine, fresh_settings: Settings) -> None:
+    profile = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    run_state_machine_as_test(lambda: AnyOrder(prepared_engine, fresh_settings), settings=profile)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def machine(prepared_engine: Engine, fresh_settings: Settings) -> Iterator[AnyOrder]:
+    machine = AnyOrder(prepared_engine, fresh_settings)
+    yield machine
+    machine.teardown()
+
+
+def play(machine: AnyOrder, *steps: tuple[str, dict[str, Any]]) -> None:
+    """The steps one after the other, the promises after each; then the machine comes to its end."""
+    for name, values in steps:
+        getattr(machine, name)(**values)
+        machine.promises_hold()
+
+
+def step(name: str, **values: Any) -> tuple[str, dict[str, Any]]:
+    return name, values
+
+
+def enqueue(size: int = 1, validity: int = 3600) -> tuple[str, dict[str, Any]]:
+    return step("enqueue", size=size, validity=validity)
+
+
+def deliver(*fates: Fate) -> tuple[str, dict[str, Any]]:
+    return step("deliver", fates=list(fates), dies_at=None)
+
+
+def look(looks: int, *troubles: Way) -> tuple[str, dict[str, Any]]:
+    return step("look", looks=looks, troubles=troubles, calls=None, dies_at=None)
+
+
+def steer(what: str, which: int = 0) -> tuple[str, dict[str, Any]]:
+    return step("steer", what=what, which=which)
+
+
+def happen(status: Any) -> tuple[str, dict[str, Any]]:
+    """It is reported of the only attempt that is open."""
+    return step("happen", which=0, status=status, is_done=True, is_pushed=True)
+
+
+def send(fate: Fate) -> tuple[str, dict[str, Any]]:
+    """What was opened first is sent, and the process stands still before it records what came of that."""
+    return step("send", which=0, fates=[fate], stops=True)
+
+
+def record(*, again: bool = False) -> tuple[str, dict[str, Any]]:
+    return step("record", which=0, again=again)
+
+
+def states(machine: AnyOrder) -> list[str]:
+    return [message.state for message in machine.world.messages.values()]
+
+
+def test_an_answer_to_an_attempt_that_is_over_says_nothing_of_the_next(machine: AnyOrder) -> None:
+    play(machine, enqueue(), step("open", limit=1), send(Fate()), happen(Said.AWAY))
+    play(machine, step("pass_time", seconds=70), step("open", limit=1), record())
+    assert states(machine) == ["sending"]
+
+
+def test_an_error_recorded_again_says_nothing_of_the_next_request(machine: AnyOrder) -> None:
+    play(machine, enqueue(), step("open", limit=1), send(NOT_SENT), record(again=True))
+    play(machine, step("open", limit=1), send(Fate()), record())
+    assert states(machine) == ["sending"]
+
+
+def test_a_resubmission_that_was_not_sent_leaves_the_doubt(machine: AnyOrder) -> None:
+    play(machine, enqueue(), deliver(LOST_AND_NOT_SHOWN_YET), look(2), deliver(NOT_SENT))
+    assert states(machine) == ["sending"]
+
+
+def test_a_resubmission_is_looked_for_under_its_ancestors_too(machine: AnyOrder) -> None:
+    play(machine, enqueue(), deliver(LOST_AND_NOT_SHOWN_YET), look(2), deliver(VANISHED))
+    play(machine, step("pass_time", seconds=90), steer("cancel"), look(2))
+    assert states(machine) == ["sent"]
+
+
+def test_what_is_absent_does_not_go_to_another_account(machine: AnyOrder) -> None:
+    play(machine, enqueue(), deliver(LOST_AND_NOT_SHOWN_YET), look(2), steer("new account"), deliver(), deliver())
+    assert states(machine) == ["sending"]
+
+
+def test_what_is_absent_does_not_leave_a_cancelled_batch(machine: AnyOrder) -> None:
+    play(machine, enqueue(), deliver(VANISHED), look(2), steer("cancel"), deliver())
+    assert states(machine) == ["sending"]
+
+
+def test_logs_that_do_not_answer_let_nothing_expire_that_infobip_has(machine: AnyOrder) -> None:
+    play(machine, enqueue(validity=20), deliver(LOST), look(1, Way.VANISHED), look(1, Way.VANISHED))
+    play(machine, step("pass_time", seconds=21), look(1, Way.VANISHED))
+    assert states(machine) == ["sending"]
+
+
+def test_every_page_of_the_logs_is_read(machine: AnyOrder) -> None:
+    play(machine, enqueue(size=2), enqueue(size=2), deliver(LOST), steer("cancel", 0), steer("cancel", 1), look(2))
+    assert states(machine) == ["sent"] * 4
+
+
+def test_a_duplicate_that_is_reported_is_no_failure(machine: AnyOrder) -> None:
+    play(machine, enqueue(), deliver(), happen(Said.DUPLICATE))
+    assert states(machine) == ["sent"]
