@@ -23,6 +23,7 @@ from cli.processes import command_lines, is_alive, marked_processes
 from cli.programs import Program
 from cli.supervisor import StopRequested, StopSignals
 from cli.up import _STOP_WAVES, Stack, StackOptions
+from tests.processes import wait_for
 
 SCRIPT = """
 import sys
@@ -101,8 +102,9 @@ def test_stack_is_ready_and_leaves_nothing_behind_when_asked_to_stop(folder: Pat
     up = Up(folder)
     try:
         up.wait_ready()
+        # Two programs of two processes, which have to fork first, PostgreSQL with its own, Redis.
+        wait_for(lambda: len(up.processes()) >= 2 * 2 + 1 + 4 + 1)
         processes = up.processes()
-        assert len(processes) >= 2 * 2 + 1 + 4 + 1  # two programs of two processes, PostgreSQL with its own, Redis
         started = time.monotonic()
         up.send_signal(signal.SIGTERM)
         assert up.wait(10) == 0
