@@ -4,6 +4,7 @@ Every submission, of whatever origin, is opened here, in the transaction that de
 first attempts and retries by `claim`, resubmissions after doubt and the parts of a refused request by `reopen`.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -56,7 +57,7 @@ _CLAIM = text(f"""
     ), moved AS (
         UPDATE message SET state = 'sending', attempt_count = attempt_count + 1
         FROM due WHERE message.id = due.id
-        RETURNING message.*
+        RETURNING message.*, due.state AS was, due.reason AS was_reason
     ), attempts AS (
         INSERT INTO attempt AS a (message_id, number, submission_id, started_at, looks)
         SELECT id, attempt_count, :submission, statement_timestamp(), 0 FROM moved
@@ -65,8 +66,7 @@ _CLAIM = text(f"""
             submission_id = excluded.submission_id, started_at = excluded.started_at,
             answered_at = NULL, outcome = NULL, code = NULL, detail = NULL
     )
-    SELECT {_OUTGOING}, m.batch_id, due.state AS was, due.reason AS was_reason
-    FROM moved m JOIN due ON due.id = m.id LEFT JOIN batch b ON b.id = m.batch_id
+    SELECT {_OUTGOING}, m.batch_id, m.was, m.was_reason FROM moved m LEFT JOIN batch b ON b.id = m.batch_id
 """)
 
 _REOPEN = text(f"""
@@ -153,9 +153,9 @@ def claim(
     if not rows:
         return None
     changes = Changes()
-    for row in rows:
-        changes.left((route.lane_id, row.batch_id), row.was, row.was_reason)
-        changes.entered((route.lane_id, row.batch_id), State.SENDING, None)
+    for (batch_id, was, was_reason), n in Counter((row.batch_id, row.was, row.was_reason) for row in rows).items():
+        changes.left((route.lane_id, batch_id), was, was_reason, n)
+        changes.entered((route.lane_id, batch_id), State.SENDING, None, n)
     changes.write(session)
     return OpenSubmission(submission, route, [submission], [_outgoing(r) for r in rows], now_monotonic, is_probe)
 

@@ -16,5 +16,7 @@ def missing_report_look(
     At `delays` after acceptance, and once more at `expires_at`, or 47 hours after acceptance if that is earlier.
     """
     last = min(expires_at, accepted_at + LAST_LOOK_AFTER)
-    times = sorted({accepted_at + delay for delay in delays if accepted_at + delay < last} | {last})
-    return times[looks] if looks < len(times) else None
+    waits = [delay for delay in sorted(set(delays)) if delay < last - accepted_at]
+    if looks < len(waits):
+        return accepted_at + waits[looks]
+    return last if looks == len(waits) else None

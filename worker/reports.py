@@ -17,9 +17,10 @@ from sqlmodel import Session
 
 from worker import lanes
 from worker.answers import accept
+from worker.columns import column, rows_of
 from worker.failures import fail
 from worker.ids import new_id
-from worker.infobip.reports import BadItem, Report
+from worker.infobip.reports import BadItem, Report, storable
 from worker.metrics import reports_total, unknown_codes_total
 from worker.settings import settings
 from worker.states import State, may_become
@@ -31,27 +32,29 @@ _STORED = text("""
     SELECT message_id, attempt, status_id, done_at FROM delivery_report WHERE message_id = ANY(CAST(:ids AS uuid[]))
 """)
 
-_STORE = text("""
-    INSERT INTO delivery_report (
-        message_id, id, attempt, status_id, status_name, status_group, error_id, error_name, error_permanent,
-        callback_data, price, currency, segment_count, mcc_mnc, sent_at, done_at, result, source)
-    SELECT *, CAST(:source AS text) FROM unnest(
-        CAST(:message_id AS uuid[]), CAST(:id AS uuid[]), CAST(:attempt AS smallint[]), CAST(:status_id AS int[]),
-        CAST(:status_name AS text[]), CAST(:status_group AS text[]), CAST(:error_id AS int[]),
-        CAST(:error_name AS text[]), CAST(:error_permanent AS bool[]), CAST(:callback_data AS text[]),
-        CAST(:price AS numeric[]), CAST(:currency AS text[]), CAST(:segment_count AS int[]), CAST(:mcc_mnc AS text[]),
-        CAST(:sent_at AS timestamptz[]), CAST(:done_at AS timestamptz[]), CAST(:result AS text[]))
+_COLUMNS = {  # stored as they are read
+    "message_id": "uuid",
+    "attempt": "smallint",
+    "status_id": "int",
+    "status_name": "text",
+    "status_group": "text",
+    "error_id": "int",
+    "error_name": "text",
+    "error_permanent": "bool",
+    "price": "numeric",
+    "currency": "text",
+    "segment_count": "int",
+    "mcc_mnc": "text",
+    "sent_at": "timestamptz",
+    "done_at": "timestamptz",
+}
+_ADDED = {"id": "uuid", "callback_data": "text", "result": "text"}
+_STORE = text(f"""
+    INSERT INTO delivery_report ({", ".join([*_COLUMNS, *_ADDED])}, source)
+    SELECT v.*, CAST(:source AS text) FROM {rows_of(**_COLUMNS, **_ADDED)} AS v
 """)
-_KEEP = text("""
-    INSERT INTO unmatched_report (id, credential_id, reason, body)
-    SELECT id, credential_id, reason, CAST(body AS jsonb) FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:credentials AS uuid[]), CAST(:reasons AS text[]), CAST(:bodies AS text[])
-    ) AS v (id, credential_id, reason, body)
-""")
-_COLUMNS = [  # stored as they are read
-    *("message_id", "attempt", "status_id", "status_name", "status_group", "error_id", "error_name"),
-    *("error_permanent", "price", "currency", "segment_count", "mcc_mnc", "sent_at", "done_at"),
-]
+_KEPT = rows_of(id="uuid", credential_id="uuid", reason="text", body="jsonb")
+_KEEP = text(f"INSERT INTO unmatched_report (id, credential_id, reason, body) SELECT v.* FROM {_KEPT} AS v")
 
 _Unmatched = tuple[UUID, str, object]  # credential ID, why, as received
 Items = Sequence[Report | BadItem]
@@ -159,10 +162,10 @@ def keep_unreadable(session: Session, credential_id: UUID, body: str) -> None:
 def _keep(session: Session, unmatched: Sequence[_Unmatched]) -> None:
     if unmatched:
         columns = {
-            "ids": [new_id() for _ in unmatched],
-            "credentials": [credential for credential, _, _ in unmatched],
-            "reasons": [reason for _, reason, _ in unmatched],
-            "bodies": [json.dumps(body) for _, _, body in unmatched],
+            "id": column(new_id() for _ in unmatched),
+            "credential_id": column(credential for credential, _, _ in unmatched),
+            "reason": column(reason for _, reason, _ in unmatched),
+            "body": column(json.dumps(storable(body)) for _, _, body in unmatched),
         }
         session.execute(_KEEP, columns)
 
@@ -170,8 +173,8 @@ def _keep(session: Session, unmatched: Sequence[_Unmatched]) -> None:
 def _store(session: Session, stored: list[_Stored], source: Source) -> None:
     if not stored:
         return
-    columns = {name: [getattr(row.report, name) for row in stored] for name in _COLUMNS}
-    columns["id"] = [new_id() for _ in stored]
-    columns["callback_data"] = [row.callback_data for row in stored]
-    columns["result"] = [row.result.value for row in stored]
+    columns = {name: column(getattr(row.report, name) for row in stored) for name in _COLUMNS}
+    columns["id"] = column(new_id() for _ in stored)
+    columns["callback_data"] = column(row.callback_data for row in stored)
+    columns["result"] = column(row.result for row in stored)
     session.execute(_STORE, {**columns, "source": source.value})

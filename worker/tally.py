@@ -13,15 +13,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
+from worker.columns import column, rows_of
 from worker.states import REASONED, State
 
 SHARDS = 8
 
-_UPSERT = text("""
-    INSERT INTO tally AS t (subject_id, state, reason, shard, n)
-    SELECT * FROM unnest(
-        CAST(:subjects AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
-        array_fill(CAST(:shard AS smallint), ARRAY[CAST(:size AS int)]), CAST(:numbers AS bigint[]))
+_UPSERT = text(f"""
+    INSERT INTO tally AS t (subject_id, state, reason, n, shard)
+    SELECT v.*, CAST(:shard AS smallint) FROM {rows_of(subject_id="uuid", state="text", reason="text", n="bigint")} AS v
     ON CONFLICT (subject_id, state, reason, shard) DO UPDATE SET n = t.n + excluded.n
 """)
 
@@ -56,12 +55,11 @@ class Changes:
             session.execute(
                 _UPSERT,
                 {
-                    "subjects": [key[0] for key, _ in rows],
-                    "states": [key[1] for key, _ in rows],
-                    "reasons": [key[2] for key, _ in rows],
-                    "numbers": [n for _, n in rows],
+                    "subject_id": column(key[0] for key, _ in rows),
+                    "state": column(key[1] for key, _ in rows),
+                    "reason": column(key[2] for key, _ in rows),
+                    "n": column(n for _, n in rows),
                     "shard": random.randrange(SHARDS),
-                    "size": len(rows),
                 },
             )
 

@@ -5,6 +5,7 @@ collect what follows in `Transitions`, `write` once, commit. Overlapping groups 
 and cannot deadlock. The claim is the exception: it moves what nobody else has locked (claims.py).
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
+from worker.columns import column, rows_of
 from worker.gate import GATE
 from worker.states import FINAL, REASONED, WAITING, State, may_become
 from worker.tally import Changes
@@ -23,29 +25,37 @@ _LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
 _LOCK_FREE = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
 
 # A statement of its own, after the locks: what another transaction committed while we waited for them is seen here.
+# In the order of LockedMessage's fields.
 _READ = text(f"""
     SELECT m.id, m.lane_id, m.batch_id, l.credential_id, m.state, m.reason, m.attempt_count, m.retry_count,
            m.next_attempt_at, m.expires_at, m.validity_seconds,
-           coalesce(m.callback_data, b.callback_data) AS callback_data,
-           b.paused_at IS NOT NULL AS is_paused, b.cancelled_at IS NOT NULL AS is_cancelled,
-           ({GATE}) AS may_leave, l.kind IS NULL AS is_lane_open,
-           coalesce(b.refusals, 0) + l.refusals > 0 AS has_refusals,
-           a.submission_id, a.doubted_at, a.outcome, a.answered_at, coalesce(a.looks, 0) AS looks
+           coalesce(m.callback_data, b.callback_data),
+           b.paused_at IS NOT NULL, b.cancelled_at IS NOT NULL,
+           ({GATE}), l.kind IS NULL,
+           coalesce(b.refusals, 0) + l.refusals > 0,
+           a.submission_id, a.doubted_at, a.outcome, a.answered_at, coalesce(a.looks, 0)
     FROM message m JOIN lane l ON l.id = m.lane_id
     LEFT JOIN batch b ON b.id = m.batch_id
     LEFT JOIN attempt a ON a.message_id = m.id AND a.number = m.attempt_count
     WHERE m.id = ANY(:ids) ORDER BY m.id
 """)
 
-_MOVE = text("""
+_MOVED = rows_of(
+    id="uuid",
+    was="text",
+    state="text",
+    reason="text",
+    next_attempt_at="timestamptz",
+    attempt_count="smallint",
+    retry_count="smallint",
+    finished_at="timestamptz",
+    held="bool",
+)
+_MOVE = text(f"""
     UPDATE message AS m SET
         state = v.state, reason = v.reason, next_attempt_at = v.next_attempt_at,
         attempt_count = v.attempt_count, retry_count = v.retry_count, finished_at = v.finished_at, held = v.held
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:was AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
-        CAST(:next_attempts AS timestamptz[]), CAST(:attempt_counts AS smallint[]), CAST(:retry_counts AS smallint[]),
-        CAST(:finished AS timestamptz[]), CAST(:held AS bool[])
-    ) AS v (id, was, state, reason, next_attempt_at, attempt_count, retry_count, finished_at, held)
+    FROM {_MOVED} AS v
     WHERE m.id = v.id AND m.state = v.was
 """)
 
@@ -55,16 +65,21 @@ _PAUSED = text("""
     WHERE id = ANY(:ids) AND paused_at IS NOT NULL AND held_through IS NOT NULL ORDER BY id FOR SHARE
 """)
 
-_ATTEMPT = text("""
+_SETTLED = rows_of(
+    message_id="uuid",
+    number="smallint",
+    outcome="text",
+    code="text",
+    detail="text",
+    look_at="timestamptz",
+    looks="smallint",
+)
+_ATTEMPT = text(f"""
     UPDATE attempt AS a SET
         outcome = v.outcome, code = v.code, detail = coalesce(v.detail, a.detail),
-        answered_at = coalesce(a.answered_at, v.at), look_at = v.look_at, looks = v.looks,
-        doubted_at = CASE WHEN v.outcome = 'in doubt' THEN coalesce(a.doubted_at, v.at) ELSE a.doubted_at END
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:numbers AS smallint[]), CAST(:outcomes AS text[]), CAST(:codes AS text[]),
-        CAST(:details AS text[]), CAST(:looks_at AS timestamptz[]), CAST(:looks AS smallint[]),
-        CAST(:at AS timestamptz[])
-    ) AS v (message_id, number, outcome, code, detail, look_at, looks, at)
+        answered_at = coalesce(a.answered_at, :at), look_at = v.look_at, looks = v.looks,
+        doubted_at = CASE WHEN v.outcome = 'in doubt' THEN coalesce(a.doubted_at, :at) ELSE a.doubted_at END
+    FROM {_SETTLED} AS v
     WHERE a.message_id = v.message_id AND a.number = v.number
 """)
 
@@ -105,38 +120,23 @@ class LockedMessage:
 def lock(session: Session, ids: Iterable[UUID], *, only_free: bool = False) -> dict[UUID, LockedMessage]:
     """The messages with these IDs that exist, locked in the order of their IDs; `only_free`: without those that another
     transaction holds."""
-    wanted = sorted(set(ids))
+    wanted = list(set(ids))
     if not wanted:
         return {}
-    found = list(session.execute(_LOCK_FREE if only_free else _LOCK, {"ids": wanted}).scalars())
-    return {row.id: _locked(row) for row in session.execute(_READ, {"ids": found})}
+    if only_free:
+        wanted = list(session.execute(_LOCK_FREE, {"ids": wanted}).scalars())
+    else:
+        session.execute(_LOCK, {"ids": wanted})
+    return {row[0]: _locked(row) for row in session.execute(_READ, {"ids": wanted}).all()}
 
 
 def _locked(row: Any) -> LockedMessage:
-    return LockedMessage(
-        id=row.id,
-        lane_id=row.lane_id,
-        batch_id=row.batch_id,
-        credential_id=row.credential_id,
-        state=State(row.state),
-        reason=row.reason,
-        number=row.attempt_count,
-        slots=row.retry_count,
-        next_attempt_at=row.next_attempt_at,
-        expires_at=row.expires_at,
-        validity=timedelta(seconds=row.validity_seconds),
-        callback_data=row.callback_data,
-        is_paused=row.is_paused,
-        is_cancelled=row.is_cancelled,
-        may_leave=row.may_leave,
-        is_lane_open=row.is_lane_open,
-        has_refusals=row.has_refusals,
-        submission_id=row.submission_id,
-        doubted_at=row.doubted_at,
-        attempt_outcome=AttemptOutcome(row.outcome) if row.outcome else None,
-        answered_at=row.answered_at,
-        looks=row.looks,
-    )
+    message = LockedMessage(*row)
+    message.state = State(message.state)
+    message.validity = timedelta(seconds=row.validity_seconds)
+    if message.attempt_outcome is not None:
+        message.attempt_outcome = AttemptOutcome(message.attempt_outcome)
+    return message
 
 
 @dataclass(slots=True)
@@ -198,16 +198,16 @@ class Transitions:
 
     def write(self) -> None:
         """Messages, attempts, then the tally, whose rows are locked last and in key order."""
-        moved = sorted(self._moved.values(), key=lambda message: message.id)
+        moved = list(self._moved.values())
         if moved:
             self._write_messages(moved)
         if self._attempts:
             self._write_attempts()
+        moves = Counter((m.lane_id, m.batch_id, *self._before[m.id], m.state, m.reason) for m in moved)
         changes = Changes()
-        for message in moved:
-            subjects = (message.lane_id, message.batch_id)
-            changes.left(subjects, *self._before[message.id])
-            changes.entered(subjects, message.state, message.reason)
+        for (lane_id, batch_id, was, was_reason, state, reason), n in moves.items():
+            changes.left((lane_id, batch_id), was, was_reason, n)
+            changes.entered((lane_id, batch_id), state, reason, n)
         changes.write(self._session)
 
     def _write_messages(self, moved: list[LockedMessage]) -> None:
@@ -215,15 +215,15 @@ class Transitions:
         result = self._session.execute(
             _MOVE,
             {
-                "ids": [message.id for message in moved],
-                "was": [self._before[message.id][0].value for message in moved],
-                "states": [message.state.value for message in moved],
-                "reasons": [message.reason for message in moved],
-                "next_attempts": [message.next_attempt_at for message in moved],
-                "attempt_counts": [message.number for message in moved],
-                "retry_counts": [message.slots for message in moved],
-                "finished": [self.now if message.state in FINAL else None for message in moved],
-                "held": [message.id in aside for message in moved],
+                "id": column(message.id for message in moved),
+                "was": column(self._before[message.id][0] for message in moved),
+                "state": column(message.state for message in moved),
+                "reason": column(message.reason for message in moved),
+                "next_attempt_at": column(message.next_attempt_at for message in moved),
+                "attempt_count": column(message.number for message in moved),
+                "retry_count": column(message.slots for message in moved),
+                "finished_at": column(self.now if message.state in FINAL else None for message in moved),
+                "held": column(message.id in aside for message in moved),
             },
         )
         if result.rowcount != len(moved):  # type: ignore[attr-defined]
@@ -239,18 +239,18 @@ class Transitions:
         return {m.id for m in back if m.batch_id in through and m.id <= through[m.batch_id]}
 
     def _write_attempts(self) -> None:
-        changes = sorted(self._attempts.items())
+        changes = self._attempts.values()
         self._session.execute(
             _ATTEMPT,
             {
-                "ids": [key[0] for key, _ in changes],
-                "numbers": [key[1] for key, _ in changes],
-                "outcomes": [change.outcome.value for _, change in changes],
-                "codes": [change.code for _, change in changes],
-                "details": [change.detail for _, change in changes],
-                "looks_at": [change.look_at for _, change in changes],
-                "looks": [change.looks for _, change in changes],
-                "at": [self.now] * len(changes),
+                "message_id": column(message_id for message_id, _ in self._attempts),
+                "number": column(number for _, number in self._attempts),
+                "outcome": column(change.outcome for change in changes),
+                "code": column(change.code for change in changes),
+                "detail": column(change.detail for change in changes),
+                "look_at": column(change.look_at for change in changes),
+                "looks": column(change.looks for change in changes),
+                "at": self.now,
             },
         )
 

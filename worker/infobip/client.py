@@ -16,11 +16,19 @@ import httpx
 
 from worker.errors import CredentialRefused, NotSent, OutcomeUncertain, RequestRefused, SendError, Throttled
 from worker.infobip.payloads import SendRequest
-from worker.infobip.reports import BadItem, Report, UnreadableCallback, parse_item, read_json, read_verdict
+from worker.infobip.reports import (
+    BadItem,
+    Report,
+    UnreadableCallback,
+    parse_item,
+    read_json,
+    read_verdict,
+    storable,
+)
 from worker.infobip.statuses import Verdict
 from worker.infobip.violations import error_words, read_violations
 from worker.metrics import submission_seconds
-from worker.words import Channel
+from worker.words import Channel, Outcome
 
 CONNECT_SECONDS = 5.0
 POOL_SECONDS = 2.0
@@ -55,7 +63,7 @@ class Answer:
     """A readable 200: what Infobip says of each message, by its wire ID. Entries may be missing."""
 
     verdicts: dict[str, Verdict]
-    details: dict[str, str]  # Infobip's words, where it refused
+    details: dict[str, str]  # Infobip's words, where it did not just take the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +235,11 @@ def _read_answer(response: httpx.Response) -> Answer:
         if not isinstance(wire_id, str) or not isinstance(status, dict):
             continue  # as good as missing: the message it was meant for stays in doubt
         fault = entry.get("error")
-        answer.verdicts[wire_id] = read_verdict(status, fault if isinstance(fault, dict) else {})
-        words = [status.get(key) for key in ("name", "description", "action")]
-        answer.details[wire_id] = ". ".join(word for word in words if isinstance(word, str))[:500]
+        verdict = read_verdict(status, fault if isinstance(fault, dict) else {})
+        answer.verdicts[wire_id] = verdict
+        if verdict.outcome is not Outcome.PENDING:
+            words = [status.get(key) for key in ("name", "description", "action")]
+            answer.details[wire_id] = storable(". ".join(word for word in words if isinstance(word, str))[:500])
     return answer
 
 

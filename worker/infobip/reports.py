@@ -79,10 +79,10 @@ def read_json(body: bytes) -> Any:
 
 def parse_item(item: Any) -> Report | BadItem:
     if not isinstance(item, dict):
-        return BadItem("not an object", storable(item))
+        return BadItem("not an object", item)
     ours = parse_attempt_id(item.get("messageId"))
     if ours is None:
-        return BadItem("the message ID is not one of ours", storable(item))
+        return BadItem("the message ID is not one of ours", item)
     status, error, price = (_object(item, key) for key in ("status", "error", "price"))
     permanent = error.get("permanent")
     amount = _decimal(price.get("pricePerMessage"))
@@ -103,7 +103,7 @@ def parse_item(item: Any) -> Report | BadItem:
         sent_at=_instant(item.get("sentAt")),
         done_at=_instant(item.get("doneAt")),
         verdict=read_verdict(status, error),
-        body=storable(item),
+        body=item,
     )
 
 
