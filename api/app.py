@@ -6,16 +6,20 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
-from sqlalchemy import Engine
+from starlette.types import Receive, Scope, Send
 
 from api import auth, problems
+from api.acceptance import announce
 from api.documentation import DESCRIPTION, TAGS, complete
 from api.edge import Edge
 from api.group_commit import GroupCommit
 from api.recent import Recent
 from api.routes import batches, credentials, health, messages, reports, surfaces, webhooks
+from api.shortcut import Shortcut
+from api.single_sends import write_sends
 from worker import nudges
 from worker.db import make_engine
+from worker.memory import settle_memory
 from worker.secrets import BadSecretKeys, check_keys
 from worker.settings import settings
 
@@ -28,11 +32,19 @@ ROUTERS = (
     webhooks.router,
     health.router,
 )
+_shortcut = Shortcut(ROUTERS, (messages.send_message, webhooks.take_reports))
 _THREADS = 40
-_CONNECTIONS = 20  # and as many again in a rush: one for each thread, and the group commit's
+_CONNECTIONS = 20  # and as many again in a rush: one for each thread, and the group commits'
 
 
 class _Api(FastAPI):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _shortcut.leads(scope):
+            scope["app"] = self
+            await _shortcut(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
             self.openapi_schema = complete(super().openapi(), ROUTERS)
@@ -51,7 +63,7 @@ def create_app() -> FastAPI:
     engine = make_engine(
         url.get_secret_value(),
         pool_size=_CONNECTIONS,
-        max_overflow=_CONNECTIONS + 1,
+        max_overflow=_CONNECTIONS + 2,
         lock_seconds=5,  # a request that waits longer would take a thread from others
         statement_seconds=30,
     )
@@ -64,6 +76,8 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     app.state.engine = engine
+    app.state.sends_writer = GroupCommit(engine, write_sends, after_commit=announce)
+    app.state.reports_writer = GroupCommit(engine, webhooks.write_pushes)
     app.state.known_callers = Recent(auth.KNOWN_SECONDS)
     app.state.known_webhook_tokens = Recent(webhooks.KNOWN_SECONDS)
     problems.install(app)
@@ -76,13 +90,14 @@ def create_app() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
-    engine: Engine = app.state.engine
-    writer: GroupCommit[webhooks.Push] = GroupCommit(engine, webhooks.write_pushes)
-    app.state.reports_writer = writer
-    writer.start()
+    writers = (app.state.sends_writer, app.state.reports_writer)
+    for writer in writers:
+        writer.start()
+    settle_memory()
     try:
         yield
     finally:
-        await anyio.to_thread.run_sync(writer.stop)
+        for writer in writers:
+            await anyio.to_thread.run_sync(writer.stop)
         await anyio.to_thread.run_sync(nudges.stop)
-        engine.dispose()
+        app.state.engine.dispose()

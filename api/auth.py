@@ -12,7 +12,6 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
-from starlette.concurrency import run_in_threadpool
 
 from api.problems import Forbidden, Unauthorized
 from api.recent import Recent
@@ -20,7 +19,6 @@ from worker.db import open_session
 from worker.settings import settings
 from worker.tokens import Scope, find_token
 
-_BOOTSTRAP_ID = UUID(int=0)
 _bearer = HTTPBearer(auto_error=False, description="A token made by `delivery token create`.")
 
 
@@ -32,6 +30,8 @@ class Caller:
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
+
+_BOOTSTRAP = Caller(UUID(int=0), frozenset(Scope))
 
 # A revoked token works for at most this long.
 KNOWN_SECONDS = 2.0
@@ -67,14 +67,9 @@ Admin = Annotated[Caller, Depends(Needs(Scope.ADMIN))]
 async def _find_caller(request: Request, bare: str) -> Caller | None:
     bootstrap = settings().bootstrap_token
     if bootstrap and hmac.compare_digest(bootstrap.get_secret_value().encode(), bare.encode()):
-        return Caller(_BOOTSTRAP_ID, frozenset(Scope))
+        return _BOOTSTRAP
     known: KnownCallers = request.app.state.known_callers
-    caller = known.get(bare)
-    if caller is None:
-        caller = await run_in_threadpool(_read_caller, request.app.state.engine, bare)
-        if caller is not None:
-            known.put(bare, caller)
-    return caller
+    return await known.get(bare, lambda: _read_caller(request.app.state.engine, bare))
 
 
 def _read_caller(engine: Engine, bare: str) -> Caller | None:

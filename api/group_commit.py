@@ -1,19 +1,20 @@
 """Group commit: requests that arrive together share one transaction, and each is answered only after its commit.
 
 One writer thread takes what waits, does the work for all of it, and commits. A commit is what costs; sharing it turns
-hundreds of webhooks a second into thousands. One bad request never harms its neighbours: on a data error the group is
-rolled back and run again one by one. When the database is away, all of the group are told so and may come again.
+hundreds of requests a second into thousands. One bad request never harms its neighbours: work names those that it
+refuses, and on a data error the group is rolled back and run again one by one. When the database is away, all of the
+group are told so and may come again.
 """
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 from sqlalchemy import Engine
@@ -25,34 +26,44 @@ from worker.db import is_away, open_session
 
 _log = structlog.get_logger()
 
-_MOST_REQUESTS = 64
+_MOST_REQUESTS = 256
 _MOST_WAITING = 10_000
 _TRIES = 3
 _RETRIED = {"40001", "40P01"}  # serialisation failure, deadlock: the same again may well pass
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[T]):
+class _Waiting(Generic[T, A]):
     item: T
     weight: int
-    done: "Future[None]"
+    answer: "asyncio.Future[A]"
 
 
-class GroupCommit(Generic[T]):
-    """`work(session, items)` does the work of several requests in one transaction and does not commit.
+class GroupCommit(Generic[T, A]):
+    """`work(session, items)` does the work of several requests in one transaction and does not commit. It gives an
+    answer, or the error that refuses it, for each item in their order.
 
-    `most_weight` bounds a group by the sum of its items' weights; an item heavier than that has a group of its own.
+    `after_commit(answers)` is called once a group, with what was not refused, before the requests are answered; an
+    error of its own is only logged. `most_weight` bounds a group by the sum of its items' weights; an item heavier than
+    that has a group of its own.
     """
 
     def __init__(
-        self, engine: Engine, work: Callable[[Session, Sequence[T]], None], *, most_weight: int = 5_000
+        self,
+        engine: Engine,
+        work: Callable[[Session, Sequence[T]], Sequence[A | Exception]],
+        *,
+        after_commit: Callable[[Sequence[A]], None] | None = None,
+        most_weight: int = 5_000,
     ) -> None:
         self._engine = engine
         self._work = work
+        self._after_commit = after_commit
         self._most_weight = most_weight
-        self._waiting: deque[_Waiting[T]] = deque()
+        self._waiting: deque[_Waiting[T, A]] = deque()
         self._wake = threading.Condition()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
@@ -68,55 +79,67 @@ class GroupCommit(Generic[T]):
         if self._thread.is_alive():
             self._thread.join()
 
-    async def submit(self, item: T, weight: int = 1) -> None:
-        """Returns once the item's work is committed. Errors: what `work` raised for it; Unavailable."""
-        waiting = _Waiting(item, weight, Future())
+    async def submit(self, item: T, weight: int = 1) -> A:
+        """What `work` answered for the item, once that is committed. Errors: what `work` raised or refused it with;
+        Unavailable."""
+        waiting: _Waiting[T, A] = _Waiting(item, weight, asyncio.get_running_loop().create_future())
         with self._wake:
             if self._is_closed or len(self._waiting) >= _MOST_WAITING:
-                raise Unavailable("Too much is waiting right now: push again", retry_after_seconds=2)
+                raise Unavailable("Too much is waiting right now: repeat the request", retry_after_seconds=2)
             self._waiting.append(waiting)
             self._wake.notify()
-        await asyncio.wrap_future(waiting.done)
+        return await waiting.answer
 
     def _run(self) -> None:
         while group := self._take():
             self._write(group)
 
-    def _take(self) -> list[_Waiting[T]]:
+    def _take(self) -> list[_Waiting[T, A]]:
         """Everything that waits, within bounds; empty once stopped and drained. Who gave up waiting is left out."""
         with self._wake:
             while True:
                 self._wake.wait_for(lambda: self._waiting or self._is_closed)
-                group: list[_Waiting[T]] = []
+                group: list[_Waiting[T, A]] = []
                 weight = 0
                 while self._waiting and len(group) < _MOST_REQUESTS:
                     weight += self._waiting[0].weight
                     if group and weight > self._most_weight:
                         break
                     waiting = self._waiting.popleft()
-                    if waiting.done.set_running_or_notify_cancel():
+                    if not waiting.answer.cancelled():
                         group.append(waiting)
                 if group or (self._is_closed and not self._waiting):
                     return group
 
-    def _write(self, group: list[_Waiting[T]]) -> None:
-        error = self._commit([waiting.item for waiting in group])
-        if error is None or len(group) == 1 or is_away(error):
+    def _write(self, group: list[_Waiting[T, A]]) -> None:
+        answers = self._commit([waiting.item for waiting in group])
+        if isinstance(answers, Exception) and len(group) > 1 and not is_away(answers):
+            _log.warning("group_split", requests=len(group), error=type(answers).__name__)
             for waiting in group:
-                _resolve(waiting.done, error)
+                self._write([waiting])
             return
-        _log.warning("group_split", requests=len(group), error=type(error).__name__)
-        for waiting in group:
-            _resolve(waiting.done, self._commit([waiting.item]))
+        if isinstance(answers, Exception):
+            answers = [answers] * len(group)
+        else:
+            self._tell([answer for answer in answers if not isinstance(answer, Exception)])
+        _resolve(group, answers)
 
-    def _commit(self, items: list[T]) -> BaseException | None:
-        """One transaction, with the error that ended it. A deadlock is tried again."""
+    def _tell(self, answers: Sequence[A]) -> None:
+        if self._after_commit is None:
+            return
+        try:
+            self._after_commit(answers)
+        except Exception as error:  # what is committed is answered, and the writer lives on
+            _log.error("after_commit_failed", error=type(error).__name__)
+
+    def _commit(self, items: list[T]) -> Sequence[A | Exception] | Exception:
+        """One transaction: its answers, or the error that ended it. A deadlock is tried again."""
         for attempt in range(1, _TRIES + 1):
             try:
                 with open_session(self._engine) as session:
-                    self._work(session, items)
+                    answers = self._work(session, items)
                     session.commit()
-                return None
+                return answers
             except Exception as error:
                 if attempt == _TRIES or not _may_pass_again(error):
                     return error
@@ -128,8 +151,17 @@ def _may_pass_again(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _RETRIED
 
 
-def _resolve(done: "Future[Any]", error: BaseException | None) -> None:
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
+def _resolve(group: Sequence[_Waiting[T, A]], answers: Sequence[A | Exception]) -> None:
+    """From the writer's thread; one call into the event loop answers the whole group."""
+
+    def answer_all() -> None:
+        for waiting, answer in zip(group, answers, strict=True):
+            if waiting.answer.done():  # gave up waiting
+                continue
+            if isinstance(answer, Exception):
+                waiting.answer.set_exception(answer)
+            else:
+                waiting.answer.set_result(answer)
+
+    with contextlib.suppress(RuntimeError):  # a closed loop: nobody waits any more
+        group[0].answer.get_loop().call_soon_threadsafe(answer_all)

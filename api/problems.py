@@ -51,7 +51,7 @@ class Unavailable(Refusal):
 
 def install(app: FastAPI) -> None:
     """Handlers for what routes and the framework raise; all else ends in `of_bug`, called by the edge."""
-    app.add_exception_handler(Refusal, lambda _, error: _of_refusal(error))
+    app.add_exception_handler(Refusal, lambda _, error: of_refusal(error))
     app.add_exception_handler(RequestValidationError, lambda _, error: _of_parameters(error))
     app.add_exception_handler(HTTPException, lambda _, error: _of_framework(error))
 
@@ -78,7 +78,7 @@ def of_bug(request: Request, error: Exception) -> Response:
     """503 where the database is away (also when only a commit's answer was lost), else 500 without internals."""
     if is_unavailable(error):
         _log.warning("database_away", error=type(error).__name__)
-        return _of_refusal(
+        return of_refusal(
             Unavailable(
                 "The database cannot be reached right now: repeat the request, with its Idempotency-Key if it has one",
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
@@ -144,7 +144,7 @@ def _too_long(error: Any) -> str | None:
     return f"has {context['actual_length']:,} characters: at most {context['max_length']:,} fit"
 
 
-def _of_refusal(error: Refusal) -> Response:
+def of_refusal(error: Refusal) -> Response:
     headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="delivery"'

@@ -48,9 +48,9 @@ class Posted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What work answers, and what to do once it is committed."""
+    """What work answers (a model, or its JSON), and what to do once it is committed."""
 
-    answer: BaseModel
+    answer: BaseModel | bytes
     status: int
     after_commit: Callable[[], None] | None = None
 
@@ -84,30 +84,33 @@ def once(posted: Posted[Any], work: Callable[[Session], Done], *, is_secret: boo
     with open_session(posted.engine) as session:
         kept = idempotency.claim(session, claim) if claim else None
         if kept is not None:
-            return _json(decrypt(kept.body).encode() if is_secret else kept.body, kept.status)
+            return json_answer(decrypt(kept.body).encode() if is_secret else kept.body, kept.status)
         done = work(session)
-        body = done.answer.model_dump_json().encode()
+        body = done.answer if isinstance(done.answer, bytes) else done.answer.model_dump_json().encode()
         if claim:
             idempotency.keep(session, claim, KeptAnswer(done.status, encrypt(body.decode()) if is_secret else body))
         session.commit()
     if done.after_commit:
         done.after_commit()
-    return _json(body, done.status)
+    return json_answer(body, done.status)
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:
     """The whole body, counted as it comes: a length that is announced may be missing or wrong. Errors: TooLarge."""
     announced = request.headers.get("content-length", "")
-    too_large = TooLarge(f"The body is larger than {most_bytes // MEBIBYTE} MiB: send several requests")
     if announced.isdigit() and int(announced) > most_bytes:
-        raise too_large
+        raise _too_large(most_bytes)
     size, chunks = 0, []
     async for chunk in request.stream():
         size += len(chunk)
         if size > most_bytes:
-            raise too_large
+            raise _too_large(most_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _too_large(most_bytes: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {most_bytes // MEBIBYTE} MiB: send several requests")
 
 
 def _check_type(request: Request) -> None:
@@ -129,5 +132,5 @@ def _claim(request: Request, caller: Caller, raw: bytes) -> Claim | None:
     return Claim(caller.token_id, f"POST {request.scope['route'].path}", key, sha256(raw).digest())
 
 
-def _json(body: bytes, status: int) -> Response:
+def json_answer(body: bytes, status: int) -> Response:
     return Response(body, status, media_type="application/json")

@@ -4,19 +4,21 @@ Precedence for DLT IDs, callback data and the validity period: message, then bat
 A batch keeps what its messages share, a message only what differs; a single send has no batch and keeps it all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
+from uuid_utils import uuid7
 
+from worker.copying import copy_messages, fields
 from worker.ids import new_id
 from worker.models import Batch
+from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Rejected, Row, Values
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import Fault, Refusal
 from worker.rendering import MissingVariables, placeholders, render
@@ -29,69 +31,6 @@ MOST_TEXT_BYTES = 4_000
 SHORTEST_VALIDITY, LONGEST_VALIDITY = timedelta(seconds=10), timedelta(hours=48)
 FURTHEST_AHEAD = timedelta(days=180)
 _MOST_LISTED = 1_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
-    """What may be given at every level; None: not given here."""
-
-    callback_data: str | None = None
-    content_template_id: str | None = None
-    principal_entity_id: str | None = None
-
-    def over(self, below: "Values") -> "Values":
-        """These values where given, else those of the level below."""
-        return Values(
-            callback_data=below.callback_data if self.callback_data is None else self.callback_data,
-            content_template_id=self.content_template_id or below.content_template_id,
-            principal_entity_id=self.principal_entity_id or below.principal_entity_id,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One message of a batch, as asked for. `index` counts the rows of the request from 0."""
-
-    index: int
-    to: str
-    text: str | None = None
-    variables: Mapping[str, str] | None = None
-    values: Values = Values()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    index: int
-    to: str | None
-    field: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchOrder:
-    """A batch, as asked for. `rejected` are rows that were found wrong before (their shape)."""
-
-    surface: str
-    rows: Sequence[Row]
-    rejected: Sequence[Rejected] = ()
-    text: str | None = None
-    values: Values = Values()
-    journey: Any = None
-    send_at: datetime | None = None
-    validity: timedelta | None = None
-    skips_invalid: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageOrder:
-    """A single send, as asked for."""
-
-    surface: str
-    to: str
-    text: str
-    values: Values = Values()
-    send_at: datetime | None = None
-    validity: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +53,7 @@ class _Place:
     now: datetime
     surface_id: UUID
     lane_id: UUID
-    channel: str
+    channel: Channel
     message_type: str
     sender: str
     default_country: str | None
@@ -132,7 +71,43 @@ class _Schedule:
 
 def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
     """Store one message without a batch. Does not commit. Errors: Refusal."""
-    place = _find_place(session, order.surface)
+    (draft,) = draft_messages(session, [order])
+    if isinstance(draft, Refusal):
+        raise draft
+    store_messages(session, [draft])
+    return draft.accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A single send, checked and resolved: what is answered for it once it is stored, and its line for COPY."""
+
+    accepted: Accepted
+    line: str
+
+
+def draft_messages(session: Session, orders: Sequence[MessageOrder]) -> list[Draft | Refusal]:
+    """For each order its draft, or why it is refused. The surfaces stay locked, so that `store_messages` may follow."""
+    places = _find_places(session, {order.surface for order in orders})
+    drafts: list[Draft | Refusal] = []
+    for order in orders:
+        try:
+            drafts.append(_draft(places, order))
+        except Refusal as refusal:
+            drafts.append(refusal)
+    return drafts
+
+
+def store_messages(session: Session, drafts: Sequence[Draft]) -> None:
+    """Store them as they are. Does not commit."""
+    if not drafts:
+        return
+    copy_messages(session, (draft.line for draft in drafts))
+    _count(session, Counter(draft.accepted.lane_id for draft in drafts))
+
+
+def _draft(places: Mapping[str, _Place], order: MessageOrder) -> Draft:
+    place = _place(places, order.surface)
     schedule = _schedule(place, order.send_at, order.validity)
     values = order.values.over(place.values)
     try:
@@ -147,38 +122,8 @@ def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
     if lacks_entity(values):
         raise Refusal.of_field("content_template_id", _NO_ENTITY)
     message_id = new_id()
-    session.execute(
-        _INSERT,
-        {
-            "id": message_id,
-            "surface_id": place.surface_id,
-            "lane_id": place.lane_id,
-            "origin": Origin.API,
-            "recipient": recipient,
-            "first_attempt_at": schedule.first_attempt_at,
-            "expires_at": schedule.expires_at,
-            "validity_seconds": schedule.validity_seconds,
-            "now": place.now,
-            "sender": place.sender,
-            "text": order.text,
-            "callback_data": values.callback_data,
-            "principal_entity_id": values.principal_entity_id,
-            "content_template_id": values.content_template_id,
-        },
-    )
-    _count(session, [place.lane_id], 1)
-    return _accepted(place, message_id, 1)
-
-
-# Plain SQL: through the mapper, a single send would take half as long again.
-_INSERT = sa.text("""
-    INSERT INTO message (id, surface_id, lane_id, origin, recipient, state, held, attempt_count, retry_count,
-                         next_attempt_at, expires_at, validity_seconds, created_at, sender, text, callback_data,
-                         principal_entity_id, content_template_id)
-    VALUES (:id, :surface_id, :lane_id, :origin, :recipient, 'queued', false, 0, 0,
-            :first_attempt_at, :expires_at, :validity_seconds, :now, :sender, :text, :callback_data,
-            :principal_entity_id, :content_template_id)
-""")
+    line = _shared_fields(None, place, schedule, place.sender) + _own_fields(message_id, recipient, order.text, values)
+    return Draft(_accepted(place, message_id, 1), line)
 
 
 def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
@@ -187,7 +132,7 @@ def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
         raise Refusal.of_field("messages", "give at least one row")
     if len(order.rows) + len(order.rejected) > MOST_ROWS:
         raise Refusal.of_field("messages", f"at most {MOST_ROWS:,} rows fit in one request: send several")
-    place = _find_place(session, order.surface)
+    place = _place(_find_places(session, {order.surface}), order.surface)
     schedule = _schedule(place, order.send_at, order.validity)
     shared = order.values.over(place.values)
     good, rejected = _read_rows(order, place.default_country, shared)
@@ -209,16 +154,19 @@ def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
         expires_at=schedule.expires_at,
         created_at=place.now,
     )
-    _copy(session, batch, schedule, good)
+    inherited = _shared_fields(batch.id, place, schedule, None)
+    copy_messages(session, (inherited + own for own in good))
     session.add(batch)
     session.flush()
-    _count(session, [place.lane_id, batch.id], len(good))
+    _count(session, {place.lane_id: len(good), batch.id: len(good)})
     return _accepted(place, batch.id, len(good), rejected, is_scheduled=schedule.send_at is not None)
 
 
-# Locks out a PATCH or DELETE of either row until we commit, and sees the row as those left it.
-_FIND_PLACE = sa.text("""
-    SELECT now() AS now, s.id AS surface_id, l.id AS lane_id, s.channel, s.message_type, s.sender, s.default_country,
+# Locks out a PATCH or DELETE of either row until we commit, and sees the row as those left it. In the order of their
+# IDs: those who change a surface or a credential lock no more than that one, so nobody waits for us in a circle.
+_FIND_PLACES = sa.text("""
+    SELECT now() AS now, s.id AS surface_id, s.name, l.id AS lane_id, s.channel, s.message_type, s.sender,
+           s.default_country,
            s.callback_data AS s_callback_data, c.callback_data AS c_callback_data,
            s.content_template_id AS s_content_template_id, c.content_template_id AS c_content_template_id,
            s.principal_entity_id AS s_principal_entity_id, c.principal_entity_id AS c_principal_entity_id,
@@ -226,21 +174,29 @@ _FIND_PLACE = sa.text("""
     FROM surface s
     JOIN credential c ON c.id = s.credential_id
     JOIN lane l ON l.credential_id = c.id AND l.channel = s.channel AND l.message_type = s.message_type
-    WHERE (s.name = :name OR s.id = :id) AND s.deleted_at IS NULL AND c.deleted_at IS NULL
+    WHERE (s.name = ANY(:names) OR s.id = ANY(:ids)) AND s.deleted_at IS NULL AND c.deleted_at IS NULL
+    ORDER BY s.id
     FOR KEY SHARE OF s, c
 """)
 
 
-def _find_place(session: Session, surface: str) -> _Place:
+def _find_places(session: Session, surfaces: Collection[str]) -> dict[str, _Place]:
+    """By name, and by ID as text, of all surfaces among these references."""
+    ids = [surface_id for surface in surfaces if (surface_id := _id_of(surface)) is not None]
+    places: dict[str, _Place] = {}
+    for row in session.execute(_FIND_PLACES, {"names": list(surfaces), "ids": ids}):
+        places[row.name] = places[str(row.surface_id)] = _read_place(row)
+    return places
+
+
+def _id_of(surface: str) -> UUID | None:
     try:
-        surface_id = UUID(surface)
+        return UUID(surface)
     except ValueError:
-        surface_id = None
-    row = session.execute(_FIND_PLACE, {"name": surface, "id": surface_id}).one_or_none()
-    if row is None:
-        raise Refusal.of_field("surface", "there is no surface of this name or id: create it, or correct the reference")
-    if row.channel == Channel.MMS:
-        raise Refusal.of_field("surface", "MMS sends are not available yet: name a surface whose channel is sms")
+        return None
+
+
+def _read_place(row: Any) -> _Place:
     levels = [
         Values(
             callback_data=getattr(row, f"{level}_callback_data"),
@@ -253,13 +209,23 @@ def _find_place(session: Session, surface: str) -> _Place:
         now=row.now,
         surface_id=row.surface_id,
         lane_id=row.lane_id,
-        channel=row.channel,
+        channel=Channel(row.channel),
         message_type=row.message_type,
         sender=row.sender,
         default_country=row.default_country,
         values=levels[0].over(levels[1]),
         validity=timedelta(seconds=row.validity_seconds),
     )
+
+
+def _place(places: Mapping[str, _Place], surface: str) -> _Place:
+    """Errors: Refusal."""
+    place = places.get(surface) or places.get(str(_id_of(surface)))
+    if place is None:
+        raise Refusal.of_field("surface", "there is no surface of this name or id: create it, or correct the reference")
+    if place.channel is Channel.MMS:
+        raise Refusal.of_field("surface", "MMS sends are not available yet: name a surface whose channel is sms")
+    return place
 
 
 def _schedule(place: _Place, send_at: datetime | None, validity: timedelta | None) -> _Schedule:
@@ -299,7 +265,7 @@ class _RowReader:
             recipient = normalise(row.to, self._default_country)
         except BadRecipient as error:
             raise _BadRow("to", str(error)) from error
-        if lacks_entity(row.values.over(self._shared)):
+        if lacks_entity(self._shared if row.values is NOTHING_GIVEN else row.values.over(self._shared)):
             raise _BadRow("content_template_id", _NO_ENTITY)
         if row.text is None and self._batch_text is not None and not self._is_template:
             return recipient, None
@@ -316,16 +282,18 @@ class _RowReader:
         return recipient, text
 
 
-def _read_rows(order: BatchOrder, default_country: str | None, shared: Values) -> tuple[list["_Good"], list[Rejected]]:
-    """Good rows with an ID each, and the bad ones in the order of the request."""
+def _read_rows(order: BatchOrder, default_country: str | None, shared: Values) -> tuple[list[str], list[Rejected]]:
+    """The second part of the lines of good rows, and the bad ones in the order of the request."""
     reader = _RowReader(order.text, default_country, shared)
-    good: list[_Good] = []
+    good: list[str] = []
     rejected = list(order.rejected)
     for row in order.rows:
         try:
-            good.append((new_id(), row, *reader.read(row)))
+            recipient, text = reader.read(row)
         except _BadRow as error:
             rejected.append(Rejected(index=row.index, to=row.to, field=error.field, reason=error.reason))
+        else:
+            good.append(_own_fields(uuid7(), recipient, text, row.values))
     return good, sorted(rejected, key=lambda row: row.index)
 
 
@@ -354,43 +322,24 @@ def _refusal_of_rows(rejected: Sequence[Rejected], *, is_all: bool) -> Refusal:
     return Refusal(f"{count}, and nothing was stored: {advice}", faults)
 
 
-_Good = tuple[UUID, Row, str, str | None]  # message ID, row, recipient, text where it differs
-
-_COPY = """
-    COPY message (batch_id, surface_id, lane_id, origin, state, held, attempt_count, retry_count, next_attempt_at,
-                  expires_at, validity_seconds, created_at, id, recipient, text, callback_data, principal_entity_id,
-                  content_template_id)
-    FROM STDIN
-"""
+def _shared_fields(batch_id: UUID | None, place: _Place, schedule: _Schedule, sender: str | None) -> str:
+    """The first part of a line, up to its last tab. `sender`: only where no batch holds it."""
+    ids = (batch_id, place.surface_id, place.lane_id, sender)
+    state = (Origin.API, State.QUEUED, "f", 0, 0)
+    times = (schedule.first_attempt_at, schedule.expires_at, schedule.validity_seconds, place.now)
+    return fields(*ids, *state, *times) + "\t"
 
 
-def _copy(session: Session, batch: Batch, schedule: _Schedule, good: Sequence[_Good]) -> None:
-    """10,000 rows in one COPY: a multiple of the speed of INSERT, with one round trip."""
-    shared = (
-        *(str(batch.id), str(batch.surface_id), str(batch.lane_id), str(Origin.API), str(State.QUEUED), "f", "0", "0"),
-        *(schedule.first_attempt_at.isoformat(), schedule.expires_at.isoformat(), str(schedule.validity_seconds)),
-        batch.created_at.isoformat(),
-    )
-    connection: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
-    try:
-        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            for message_id, row, recipient, text in good:
-                values = row.values
-                copy.write_row(
-                    (
-                        *shared,
-                        *(str(message_id), recipient, text),
-                        *(values.callback_data, values.principal_entity_id, values.content_template_id),
-                    )
-                )
-    except psycopg.OperationalError as error:
-        # Raised below SQLAlchemy: in its own clothes, so that a server that went away is known as such.
-        raise OperationalError("COPY message", None, error) from error
+def _own_fields(message_id: object, recipient: str, text: str | None, values: Values) -> str:
+    own = (values.callback_data, values.principal_entity_id, values.content_template_id)
+    return fields(message_id, recipient, text, *own)
 
 
-def _count(session: Session, subjects: Sequence[UUID], n: int) -> None:
+def _count(session: Session, queued: Mapping[UUID, int]) -> None:
+    """By batch or lane."""
     changes = Changes()
-    changes.entered(subjects, State.QUEUED, None, n)
+    for subject, n in queued.items():
+        changes.entered([subject], State.QUEUED, None, n)
     changes.write(session)
 
 
@@ -400,7 +349,7 @@ def _accepted(
     return Accepted(
         id=subject,
         lane_id=place.lane_id,
-        channel=Channel(place.channel),
+        channel=place.channel,
         message_type=place.message_type,
         accepted=n,
         rejected=rejected,

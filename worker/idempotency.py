@@ -5,6 +5,8 @@ rolls both back and is not kept, and a second request while the first runs waits
 has committed (then it gets that answer) or rolled back (then it does the work itself).
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,15 +14,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
+from worker.columns import column, rows_of
 from worker.refusals import Conflict
 
 WAIT_SECONDS = 10
+_MOMENT = 0.1
 _LOCK_NOT_AVAILABLE = "55P03"
 
 _WAIT = text("SELECT set_config('lock_timeout', :wait, true)")
-_WAIT_AS_BEFORE = text("""
-    SELECT set_config('lock_timeout', (SELECT reset_val FROM pg_settings WHERE name = 'lock_timeout'), true)
-""")
+_WAIT_AS_BEFORE = text("SET LOCAL lock_timeout TO DEFAULT")
 _CLAIM = text("""
     INSERT INTO idempotency_key (token_id, route, key, body_hash) VALUES (:token_id, :route, :key, :body_hash)
     ON CONFLICT DO NOTHING
@@ -29,9 +31,23 @@ _READ = text("""
     SELECT body_hash, status_code, answer FROM idempotency_key
     WHERE token_id = :token_id AND route = :route AND key = :key
 """)
+_ANSWERED = {
+    "token_id": "uuid",
+    "route": "text",
+    "key": "text",
+    "body_hash": "bytea",
+    "status_code": "int",
+    "answer": "bytea",
+}
 _KEEP = text("""
     UPDATE idempotency_key SET status_code = :status_code, answer = :answer
     WHERE token_id = :token_id AND route = :route AND key = :key
+""")
+_CLAIM_FREE = text(f"""
+    INSERT INTO idempotency_key ({", ".join(_ANSWERED)})
+    SELECT v.* FROM {rows_of(**_ANSWERED)} AS v ORDER BY v.token_id, v.route, v.key
+    ON CONFLICT DO NOTHING
+    RETURNING token_id, route, key
 """)
 _PURGE = text("""
     DELETE FROM idempotency_key WHERE (token_id, route, key) IN (
@@ -49,6 +65,10 @@ class Claim:
     route: str
     key: str
     body_hash: bytes
+
+    @property
+    def name(self) -> tuple[UUID, str, str]:
+        return (self.token_id, self.route, self.key)
 
     @property
     def _row(self) -> dict[str, object]:
@@ -92,6 +112,30 @@ def keep(session: Session, wanted: Claim, answer: KeptAnswer) -> None:
     session.execute(_KEEP, {**wanted._row, "status_code": answer.status, "answer": answer.body})
 
 
+def claim_free(session: Session, wanted: Mapping[Claim, KeptAnswer]) -> set[tuple[UUID, str, str]]:
+    """The names of those claims whose key stands nowhere yet: each is kept at once, with the answer that its work will
+    have. Does not commit. `wanted` names no key twice.
+
+    A request that holds one of the keys elsewhere is waited for a moment only, since many others wait along. The keys
+    are taken in their order, so that two groups never wait for each other in a circle.
+
+    Errors: KeyBusy (roll back).
+    """
+    if not wanted:
+        return set()
+    rows = {
+        "token_id": column(claim.token_id for claim in wanted),
+        "route": column(claim.route for claim in wanted),
+        "key": column(claim.key for claim in wanted),
+        "body_hash": column("\\x" + claim.body_hash.hex() for claim in wanted),
+        "status_code": column(answer.status for answer in wanted.values()),
+        "answer": column("\\x" + answer.body.hex() for answer in wanted.values()),
+    }
+    with _waiting_for_key(session, _MOMENT):
+        taken = session.execute(_CLAIM_FREE, rows).all()
+    return {(row.token_id, row.route, row.key) for row in taken}
+
+
 def purge(session: Session, older_than_days: int = 7, most: int = 10_000) -> int:
     """Delete keys that have served their time, at most `most` of them; commits. Returns how many."""
     deleted = session.execute(_PURGE, {"days": older_than_days, "most": most})
@@ -101,9 +145,17 @@ def purge(session: Session, older_than_days: int = 7, most: int = 10_000) -> int
 
 def _insert(session: Session, wanted: Claim) -> bool:
     """False where the key stands already. Waits for a transaction that holds it."""
-    session.execute(_WAIT, {"wait": f"{WAIT_SECONDS}s"})
-    try:
+    with _waiting_for_key(session, WAIT_SECONDS):
         inserted = session.execute(_CLAIM, {**wanted._row, "body_hash": wanted.body_hash})
+    return bool(inserted.rowcount == 1)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _waiting_for_key(session: Session, seconds: float) -> Iterator[None]:
+    """Errors: KeyBusy, where a transaction holds the key longer than that."""
+    session.execute(_WAIT, {"wait": f"{round(seconds * 1000)}ms"})
+    try:
+        yield
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
@@ -112,4 +164,3 @@ def _insert(session: Session, wanted: Claim) -> bool:
             retry_after_seconds=2,
         ) from error
     session.execute(_WAIT_AS_BEFORE)
-    return bool(inserted.rowcount == 1)  # type: ignore[attr-defined]

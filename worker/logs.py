@@ -1,36 +1,40 @@
 """Logs: one line per event, an event name and IDs. Never a text, a whole number, a secret or callback data."""
 
+import json
 import logging
+import os
 import sys
 import time
+from typing import Any
 
+import orjson
 import structlog
 
 from worker.settings import settings
 
 
 def configure_logging() -> None:
-    """JSON in production, pleasant lines on a terminal. Other libraries' records pass through the same renderer."""
+    """JSON in production, pleasant lines on a terminal. Other libraries' records come out in the same form."""
     level = getattr(logging, settings().log_level.upper())
     as_console = settings().log_format == "console" or (settings().log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.types.Processor = (
+    as_text: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # no local variables
         if as_console
         else structlog.processors.JSONRenderer()
     )
+    exceptions = structlog.dev.set_exc_info if as_console else structlog.processors.format_exc_info
+    for_handlers = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
+    # Past Python's own logging, since the API writes a line a request: a fifth of its time became a twentieth.
+    straight = (exceptions, structlog.processors.JSONRenderer(_as_json))
     structlog.configure(
-        processors=[
-            *shared,
-            structlog.processors.StackInfoRenderer(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[*shared, *((for_handlers,) if as_console else straight)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=structlog.stdlib.LoggerFactory() if as_console else _StandardError,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -39,8 +43,8 @@ def configure_logging() -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info if not as_console else structlog.dev.set_exc_info,
-                renderer,
+                exceptions,
+                as_text,
             ],
         )
     )
@@ -59,6 +63,25 @@ def configure_logging() -> None:
         "celery.beat",
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _StandardError:
+    """Takes lines as bytes. One write each, without a lock: none can be left locked in a forked child."""
+
+    def __init__(self, *_: Any) -> None:
+        return  # structlog may give a name
+
+    def msg(self, line: bytes) -> None:
+        os.write(2, line + b"\n")
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _as_json(event: Any, **options: Any) -> bytes:
+    try:
+        return orjson.dumps(event, **options)
+    except orjson.JSONEncodeError:  # half a character, or a number beyond 64 bits
+        return json.dumps(event, **options).encode()
 
 
 def masked(recipient: str) -> str:

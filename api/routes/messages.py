@@ -4,18 +4,22 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session, col, select
+from starlette.concurrency import run_in_threadpool
 
 from api.acceptance import announce
 from api.auth import Reader, Sender
 from api.fields import Text
+from api.group_commit import GroupCommit
 from api.paging import Paging, newest_first
-from api.requests import Database, Done, JsonBody, Posted, once
+from api.requests import Database, Done, JsonBody, Posted, json_answer, once
 from api.schemas.sends import MessageAccepted, MessageIn, MessageItem, MessageList, MessageOut
+from api.single_sends import STATUS, Send, answer_of
 from worker.db import open_session
-from worker.enqueue import MessageOrder, Values, enqueue_message
+from worker.enqueue import Accepted, enqueue_message
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
+from worker.orders import MessageOrder, Values
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import NotFound, Refusal
 from worker.states import WAITING, State
@@ -32,10 +36,20 @@ class MessageSearch(Paging):
 
 
 @router.post("", status_code=202, response_model=MessageAccepted)
-def send_message(caller: Sender, posted: Annotated[Posted[MessageIn], Depends(JsonBody(MessageIn))]) -> Response:
+async def send_message(
+    request: Request, caller: Sender, posted: Annotated[Posted[MessageIn], Depends(JsonBody(MessageIn))]
+) -> Response:
     """Accept one message. 202 means it is stored, and outlives whatever is restarted or emptied now."""
-    body = posted.body
-    order = MessageOrder(
+    order = _order(posted.body)
+    writer: GroupCommit[Send, Accepted | None] = request.app.state.sends_writer
+    accepted = await writer.submit(Send(order, posted.claim))
+    if accepted is None:
+        return await run_in_threadpool(_send_by_itself, posted, order)
+    return json_answer(answer_of(accepted), STATUS)
+
+
+def _order(body: MessageIn) -> MessageOrder:
+    return MessageOrder(
         surface=body.surface,
         to=body.to,
         text=body.text,
@@ -48,9 +62,11 @@ def send_message(caller: Sender, posted: Annotated[Posted[MessageIn], Depends(Js
         validity=body.validity_period,
     )
 
+
+def _send_by_itself(posted: Posted[MessageIn], order: MessageOrder) -> Response:
     def work(session: Session) -> Done:
         accepted = enqueue_message(session, order)
-        return Done(MessageAccepted(id=accepted.id, state=State.QUEUED), 202, lambda: announce(accepted))
+        return Done(answer_of(accepted), STATUS, lambda: announce([accepted]))
 
     return once(posted, work)
 

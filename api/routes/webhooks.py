@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import WithJsonSchema
 from sqlalchemy import Engine
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
@@ -27,6 +28,8 @@ _MOST_BYTES = 16 * MEBIBYTE  # 2,000 reports, each with 4,000 characters of call
 _MOST_KEPT_BYTES = 64 * 1024  # of a body that cannot be read
 _PARSED_IN_LOOP_BYTES = 64 * 1024  # a bigger one would keep other requests waiting
 
+_TAKEN = Response(b"{}", media_type="application/json")
+
 KNOWN_SECONDS = 2.0  # a changed token is known at most this much later
 
 
@@ -40,20 +43,26 @@ class Push:
 
 
 KnownTokens = Recent[UUID, tuple[str, ...]]
+_IdText = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
-async def _authentic(request: Request, credential_id: UUID, token: str) -> UUID:
+async def _authentic(request: Request, credential_id: _IdText, token: str) -> UUID:
     """The credential whose current or previous token this is. Errors: NotFound, whatever is wrong."""
+    try:
+        wanted = UUID(credential_id)
+    except ValueError as error:
+        raise _unknown() from error
     known: KnownTokens = request.app.state.known_webhook_tokens
-    tokens = known.get(credential_id)
-    if tokens is None:
-        tokens = await run_in_threadpool(_read_tokens, request.app.state.engine, credential_id)
-        known.put(credential_id, tokens)
+    tokens = await known.get(wanted, lambda: _read_tokens(request.app.state.engine, wanted)) or ()
     # No early end: the time taken must not tell how far a guess was right.
     matches = [hmac.compare_digest(token.encode(), right.encode()) for right in tokens]
     if not any(matches):
-        raise NotFound("There is no such webhook: take its address from the credential's webhook_urls")
-    return credential_id
+        raise _unknown()
+    return wanted
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such webhook: take its address from the credential's webhook_urls")
 
 
 @router.post("/{credential_id}/{token}/reports")
@@ -64,17 +73,18 @@ async def take_reports(request: Request, credential_id: Annotated[UUID, Depends(
         push = await run_in_threadpool(_read_push, credential_id, body)
     else:
         push = _read_push(credential_id, body)
-    writer: GroupCommit[Push] = request.app.state.reports_writer
+    writer: GroupCommit[Push, None] = request.app.state.reports_writer
     await writer.submit(push, weight=max(1, len(push.items)))
-    return Response(b"{}", media_type="application/json")
+    return _TAKEN
 
 
-def write_pushes(session: Session, pushes: Sequence[Push]) -> None:
+def write_pushes(session: Session, pushes: Sequence[Push]) -> list[None]:
     """The work of the group commit. Does not commit."""
     for push in pushes:
         if push.unreadable is not None:
             keep_unreadable(session, push.credential_id, push.unreadable)
     apply_reports(session, [(push.credential_id, push.items) for push in pushes if push.items], source="push")
+    return [None] * len(pushes)
 
 
 def _read_push(credential_id: UUID, body: bytes) -> Push:

@@ -167,7 +167,7 @@ def test_bug_is_500_without_internals_and_its_log_line_without_values(
     def broken(*_: object) -> None:
         raise RuntimeError("secret 919876543210")
 
-    monkeypatch.setattr("api.routes.messages.enqueue_message", broken)
+    monkeypatch.setattr("api.single_sends.draft_messages", broken)
     body = check(api.post("/v1/messages", json=SEND), 500)
     assert "secret" not in str(body)
     assert "RuntimeError" not in str(body)
@@ -237,7 +237,10 @@ def test_database_out_of_reach_is_503_everywhere(monkeypatch: pytest.MonkeyPatch
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
         headers = {"Authorization": f"Bearer {BOOTSTRAP}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client,
+        ):
             return [
                 await client.get("/v1/batches"),
                 await client.post("/v1/messages", json=SEND),

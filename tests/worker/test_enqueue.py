@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session, select
 
-from worker.enqueue import BatchOrder, MessageOrder, Rejected, Row, Values, enqueue_batch, enqueue_message
+from worker.enqueue import enqueue_batch, enqueue_message
 from worker.models import Batch, Credential, Lane, Message, Surface
+from worker.orders import BatchOrder, MessageOrder, Rejected, Row, Values
 from worker.refusals import Refusal
 from worker.rendering import MissingVariables, placeholders, render
 from worker.states import State

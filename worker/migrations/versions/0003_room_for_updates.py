@@ -14,7 +14,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, float]] = {
     "message": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.1},
     "attempt": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.1},
     "tally": {"fillfactor": 50},

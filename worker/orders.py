@@ -1,0 +1,72 @@
+"""Sends as they are asked for: a batch with its rows, or a single message. What becomes of them: enqueue.py."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """What may be given at every level; None: not given here."""
+
+    callback_data: str | None = None
+    content_template_id: str | None = None
+    principal_entity_id: str | None = None
+
+    def over(self, below: "Values") -> "Values":
+        """These values where given, else those of the level below."""
+        return Values(
+            callback_data=below.callback_data if self.callback_data is None else self.callback_data,
+            content_template_id=self.content_template_id or below.content_template_id,
+            principal_entity_id=self.principal_entity_id or below.principal_entity_id,
+        )
+
+
+NOTHING_GIVEN = Values()
+
+
+@dataclass(slots=True)  # not frozen: 10,000 times a batch, it is made in half the time
+class Row:
+    """One message of a batch, as asked for. `index` counts the rows of the request from 0."""
+
+    index: int
+    to: str
+    text: str | None = None
+    variables: Mapping[str, str] | None = None
+    values: Values = NOTHING_GIVEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    index: int
+    to: str | None
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """A batch, as asked for. `rejected` are rows that were found wrong before (their shape)."""
+
+    surface: str
+    rows: Sequence[Row]
+    rejected: Sequence[Rejected] = ()
+    text: str | None = None
+    values: Values = NOTHING_GIVEN
+    journey: Any = None
+    send_at: datetime | None = None
+    validity: timedelta | None = None
+    skips_invalid: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageOrder:
+    """A single send, as asked for."""
+
+    surface: str
+    to: str
+    text: str
+    values: Values = NOTHING_GIVEN
+    send_at: datetime | None = None
+    validity: timedelta | None = None
