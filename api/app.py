@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
@@ -34,7 +35,8 @@ ROUTERS = (
 )
 _shortcut = Shortcut(ROUTERS, (messages.send_message, webhooks.take_reports))
 _THREADS = 40
-_CONNECTIONS = 20  # and as many again in a rush: one for each thread, and the group commits'
+_WAITING_THREADS = 16  # beside them, for sends that wait for their idempotency key, up to 10 s
+_CONNECTIONS = 20  # kept; in a rush there is one for each thread, and the group commits'
 
 
 class _Api(FastAPI):
@@ -63,7 +65,7 @@ def create_app() -> FastAPI:
     engine = make_engine(
         url.get_secret_value(),
         pool_size=_CONNECTIONS,
-        max_overflow=_CONNECTIONS + 2,
+        max_overflow=_THREADS + _WAITING_THREADS + 2 - _CONNECTIONS,
         lock_seconds=5,  # a request that waits longer would take a thread from others
         statement_seconds=30,
     )
@@ -90,6 +92,7 @@ def create_app() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    app.state.lone_sends = anyio.CapacityLimiter(_WAITING_THREADS)
     writers = (app.state.sends_writer, app.state.reports_writer)
     for writer in writers:
         writer.start()

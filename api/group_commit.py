@@ -92,7 +92,11 @@ class GroupCommit(Generic[T, A]):
 
     def _run(self) -> None:
         while group := self._take():
-            self._write(group)
+            try:
+                self._write(group)
+            except Exception as error:  # a bug: these requests fail of it, and the writer lives on
+                _log.error("group_lost", requests=len(group), error=type(error).__name__)
+                _resolve(group, [error] * len(group))
 
     def _take(self) -> list[_Waiting[T, A]]:
         """Everything that waits, within bounds; empty once stopped and drained. Who gave up waiting is left out."""
@@ -153,9 +157,10 @@ def _may_pass_again(error: Exception) -> bool:
 
 def _resolve(group: Sequence[_Waiting[T, A]], answers: Sequence[A | Exception]) -> None:
     """From the writer's thread; one call into the event loop answers the whole group."""
+    answered = list(zip(group, answers, strict=True))
 
     def answer_all() -> None:
-        for waiting, answer in zip(group, answers, strict=True):
+        for waiting, answer in answered:
             if waiting.answer.done():  # gave up waiting
                 continue
             if isinstance(answer, Exception):

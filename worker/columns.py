@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 
-def rows_of(**types: str) -> str:
-    """SQL for a FROM: rows whose columns have these names and types, each from the parameter of its name."""
-    given = ", ".join(f"json_array_elements_text(CAST(:{name} AS json))" for name in types)
+def rows_of(group: str = "", /, **types: str) -> str:
+    """SQL for a FROM: rows whose columns have these names and types, each from the parameter of its name. In a
+    statement with several such, `group` comes before the names of the parameters: `moved` makes `:moved_id`."""
+    parameters = [f"{group}_{name}" if group else name for name in types]
+    given = ", ".join(f"json_array_elements_text(CAST(:{parameter} AS json))" for parameter in parameters)
     typed = ", ".join(f"CAST({name} AS {type_name}) AS {name}" for name, type_name in types.items())
     return f"(SELECT {typed} FROM ROWS FROM ({given}) AS given ({', '.join(types)}))"
 

@@ -61,6 +61,9 @@ class _Place:
     validity: timedelta
 
 
+_Places = Mapping[str | UUID, _Place]
+
+
 @dataclass(frozen=True, slots=True)
 class _Schedule:
     send_at: datetime | None  # None: at once
@@ -106,7 +109,7 @@ def store_messages(session: Session, drafts: Sequence[Draft]) -> None:
     _count(session, Counter(draft.accepted.lane_id for draft in drafts))
 
 
-def _draft(places: Mapping[str, _Place], order: MessageOrder) -> Draft:
+def _draft(places: _Places, order: MessageOrder) -> Draft:
     place = _place(places, order.surface)
     schedule = _schedule(place, order.send_at, order.validity)
     values = order.values.over(place.values)
@@ -180,12 +183,12 @@ _FIND_PLACES = sa.text("""
 """)
 
 
-def _find_places(session: Session, surfaces: Collection[str]) -> dict[str, _Place]:
-    """By name, and by ID as text, of all surfaces among these references."""
+def _find_places(session: Session, surfaces: Collection[str]) -> _Places:
+    """By name, and by ID, of all surfaces among these references."""
     ids = [surface_id for surface in surfaces if (surface_id := _id_of(surface)) is not None]
-    places: dict[str, _Place] = {}
+    places: dict[str | UUID, _Place] = {}
     for row in session.execute(_FIND_PLACES, {"names": list(surfaces), "ids": ids}):
-        places[row.name] = places[str(row.surface_id)] = _read_place(row)
+        places[row.name] = places[row.surface_id] = _read_place(row)
     return places
 
 
@@ -218,9 +221,9 @@ def _read_place(row: Any) -> _Place:
     )
 
 
-def _place(places: Mapping[str, _Place], surface: str) -> _Place:
+def _place(places: _Places, surface: str) -> _Place:
     """Errors: Refusal."""
-    place = places.get(surface) or places.get(str(_id_of(surface)))
+    place = places.get(_id_of(surface) or surface)  # no name looks like an ID
     if place is None:
         raise Refusal.of_field("surface", "there is no surface of this name or id: create it, or correct the reference")
     if place.channel is Channel.MMS:

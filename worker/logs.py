@@ -1,5 +1,6 @@
 """Logs: one line per event, an event name and IDs. Never a text, a whole number, a secret or callback data."""
 
+import contextlib
 import json
 import logging
 import os
@@ -66,13 +67,18 @@ def configure_logging() -> None:
 
 
 class _StandardError:
-    """Takes lines as bytes. One write each, without a lock: none can be left locked in a forked child."""
+    """Takes lines as bytes. One write each, without a lock: none can be left locked in a forked child.
+
+    A line that cannot be written (a full disk, a pipe that nobody empties) is lost, as in Python's own logging: what
+    was at work when it spoke goes on.
+    """
 
     def __init__(self, *_: Any) -> None:
         return  # structlog may give a name
 
     def msg(self, line: bytes) -> None:
-        os.write(2, line + b"\n")
+        with contextlib.suppress(OSError):
+            os.write(2, line + b"\n")
 
     debug = info = warning = error = critical = exception = msg
 

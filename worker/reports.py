@@ -24,12 +24,14 @@ from worker.infobip.reports import BadItem, Report, storable
 from worker.metrics import reports_total, unknown_codes_total
 from worker.settings import settings
 from worker.states import State, may_become
-from worker.transitions import LockedMessage, Transitions, database_now, lock
+from worker.transitions import LockedMessage, Transitions, lock
 from worker.words import AttemptOutcome, Outcome, ReportResult, Source
 
-# The messages are locked: nobody else adds reports of theirs before this transaction ends.
+# The messages are locked: nobody else adds reports of theirs before this transaction ends. One row where there is none:
+# the time is asked for along with them.
 _STORED = text("""
-    SELECT message_id, attempt, status_id, done_at FROM delivery_report WHERE message_id = ANY(CAST(:ids AS uuid[]))
+    SELECT clock_timestamp() AS now, message_id, attempt, status_id, done_at
+    FROM (SELECT) AS one LEFT JOIN delivery_report ON message_id = ANY(CAST(:ids AS uuid[]))
 """)
 
 _COLUMNS = {  # stored as they are read
@@ -77,11 +79,9 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
     counted: Counter[tuple[str, ReportResult]] = Counter()
     reports = [(credential, item) for credential, items in pushes for item in items if isinstance(item, Report)]
     messages = lock(session, (report.message_id for _, report in reports))
-    known = {
-        (row.message_id, row.attempt, row.status_id, row.done_at)
-        for row in session.execute(_STORED, {"ids": list(messages)})
-    }
-    transitions = Transitions(session, database_now(session))
+    rows = session.execute(_STORED, {"ids": list(messages)}).all()
+    known = {(row.message_id, row.attempt, row.status_id, row.done_at) for row in rows}
+    transitions = Transitions(session, rows[0].now)
     stored: list[_Stored] = []
     unmatched: list[_Unmatched] = []
     troubles: dict[UUID, str] = {}

@@ -18,11 +18,14 @@ from worker.states import REASONED, State
 
 SHARDS = 8
 
-_UPSERT = text(f"""
+_CHANGES = rows_of("tally", subject_id="uuid", state="text", reason="text", n="bigint")
+# With Changes.values(). The rows are locked in the order of their keys, which those are in.
+UPSERT = f"""
     INSERT INTO tally AS t (subject_id, state, reason, n, shard)
-    SELECT v.*, CAST(:shard AS smallint) FROM {rows_of(subject_id="uuid", state="text", reason="text", n="bigint")} AS v
+    SELECT v.*, CAST(:tally_shard AS smallint) FROM {_CHANGES} AS v
     ON CONFLICT (subject_id, state, reason, shard) DO UPDATE SET n = t.n + excluded.n
-""")
+"""
+_UPSERT = text(UPSERT)
 
 _READ = text("""
     SELECT subject_id, state, reason, sum(n)::bigint AS n FROM tally WHERE subject_id = ANY(:subjects)
@@ -33,7 +36,8 @@ Counts = dict[tuple[State, str], int]
 
 
 class Changes:
-    """The differences that one transaction makes; `write` them last, just before its commit."""
+    """The differences that one transaction makes; `write` them last, just before its commit, or with what it writes
+    last."""
 
     def __init__(self) -> None:
         self._numbers: Counter[tuple[UUID, str, str]] = Counter()
@@ -48,20 +52,19 @@ class Changes:
     def left(self, subjects: Iterable[UUID | None], state: State | str, reason: str | None, n: int = 1) -> None:
         self.entered(subjects, state, reason, -n)
 
-    def write(self, session: Session) -> None:
-        """Upsert in key order, so that two transactions never wait for each other in a circle."""
+    def values(self) -> dict[str, str | int]:
+        """In key order, so that two transactions never wait for each other in a circle."""
         rows = sorted((key, n) for key, n in self._numbers.items() if n)
-        if rows:
-            session.execute(
-                _UPSERT,
-                {
-                    "subject_id": column(key[0] for key, _ in rows),
-                    "state": column(key[1] for key, _ in rows),
-                    "reason": column(key[2] for key, _ in rows),
-                    "n": column(n for _, n in rows),
-                    "shard": random.randrange(SHARDS),
-                },
-            )
+        return {
+            "tally_subject_id": column(key[0] for key, _ in rows),
+            "tally_state": column(key[1] for key, _ in rows),
+            "tally_reason": column(key[2] for key, _ in rows),
+            "tally_n": column(n for _, n in rows),
+            "tally_shard": random.randrange(SHARDS),
+        }
+
+    def write(self, session: Session) -> None:
+        session.execute(_UPSERT, self.values())
 
 
 def counts(session: Session, subjects: Iterable[UUID]) -> dict[UUID, Counts]:

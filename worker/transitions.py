@@ -18,7 +18,7 @@ from sqlmodel import Session
 from worker.columns import column, rows_of
 from worker.gate import GATE
 from worker.states import FINAL, REASONED, WAITING, State, may_become
-from worker.tally import Changes
+from worker.tally import UPSERT, Changes
 from worker.words import AttemptOutcome
 
 _LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
@@ -41,6 +41,7 @@ _READ = text(f"""
 """)
 
 _MOVED = rows_of(
+    "moved",
     id="uuid",
     was="text",
     state="text",
@@ -51,21 +52,8 @@ _MOVED = rows_of(
     finished_at="timestamptz",
     held="bool",
 )
-_MOVE = text(f"""
-    UPDATE message AS m SET
-        state = v.state, reason = v.reason, next_attempt_at = v.next_attempt_at,
-        attempt_count = v.attempt_count, retry_count = v.retry_count, finished_at = v.finished_at, held = v.held
-    FROM {_MOVED} AS v
-    WHERE m.id = v.id AND m.state = v.was
-""")
-
-# Shared until the end: a batch that goes on waits for us, and its sweep then finds what we set aside.
-_PAUSED = text("""
-    SELECT id, held_through FROM batch
-    WHERE id = ANY(:ids) AND paused_at IS NOT NULL AND held_through IS NOT NULL ORDER BY id FOR SHARE
-""")
-
 _SETTLED = rows_of(
+    "settled",
     message_id="uuid",
     number="smallint",
     outcome="text",
@@ -74,13 +62,30 @@ _SETTLED = rows_of(
     look_at="timestamptz",
     looks="smallint",
 )
-_ATTEMPT = text(f"""
-    UPDATE attempt AS a SET
-        outcome = v.outcome, code = v.code, detail = coalesce(v.detail, a.detail),
-        answered_at = coalesce(a.answered_at, :at), look_at = v.look_at, looks = v.looks,
-        doubted_at = CASE WHEN v.outcome = 'in doubt' THEN coalesce(a.doubted_at, :at) ELSE a.doubted_at END
-    FROM {_SETTLED} AS v
-    WHERE a.message_id = v.message_id AND a.number = v.number
+# Together, since each statement by itself costs a small group of reports more than what it does.
+_WRITE = text(f"""
+    WITH moved AS (
+        UPDATE message AS m SET
+            state = v.state, reason = v.reason, next_attempt_at = v.next_attempt_at,
+            attempt_count = v.attempt_count, retry_count = v.retry_count, finished_at = v.finished_at, held = v.held
+        FROM {_MOVED} AS v
+        WHERE m.id = v.id AND m.state = v.was
+        RETURNING m.id
+    ), settled AS (
+        UPDATE attempt AS a SET
+            outcome = v.outcome, code = v.code, detail = coalesce(v.detail, a.detail),
+            answered_at = coalesce(a.answered_at, :at), look_at = v.look_at, looks = v.looks,
+            doubted_at = CASE WHEN v.outcome = 'in doubt' THEN coalesce(a.doubted_at, :at) ELSE a.doubted_at END
+        FROM {_SETTLED} AS v
+        WHERE a.message_id = v.message_id AND a.number = v.number
+    ), counted AS ({UPSERT})
+    SELECT count(*) FROM moved
+""")
+
+# Shared until the end: a batch that goes on waits for us, and its sweep then finds what we set aside.
+_PAUSED = text("""
+    SELECT id, held_through FROM batch
+    WHERE id = ANY(:ids) AND paused_at IS NOT NULL AND held_through IS NOT NULL ORDER BY id FOR SHARE
 """)
 
 
@@ -197,37 +202,47 @@ class Transitions:
         self._attempts[message_id, number] = _AttemptChange(outcome, code, detail, look_at, looks)
 
     def write(self) -> None:
-        """Messages, attempts, then the tally, whose rows are locked last and in key order."""
+        """Messages, attempts and the tally."""
         moved = list(self._moved.values())
-        if moved:
-            self._write_messages(moved)
-        if self._attempts:
-            self._write_attempts()
+        if not moved and not self._attempts:
+            return
+        values = {**self._moved_columns(moved), **self._settled_columns(), **self._counts(moved).values()}
+        if self._session.execute(_WRITE, {**values, "at": self.now}).scalar_one() != len(moved):
+            raise RuntimeError("a locked message changed under its lock")
+
+    def _moved_columns(self, moved: list[LockedMessage]) -> dict[str, str]:
+        aside = self._set_aside(moved)
+        return {
+            "moved_id": column(message.id for message in moved),
+            "moved_was": column(self._before[message.id][0] for message in moved),
+            "moved_state": column(message.state for message in moved),
+            "moved_reason": column(message.reason for message in moved),
+            "moved_next_attempt_at": column(message.next_attempt_at for message in moved),
+            "moved_attempt_count": column(message.number for message in moved),
+            "moved_retry_count": column(message.slots for message in moved),
+            "moved_finished_at": column(self.now if message.state in FINAL else None for message in moved),
+            "moved_held": column(message.id in aside for message in moved),
+        }
+
+    def _settled_columns(self) -> dict[str, str]:
+        changes = self._attempts.values()
+        return {
+            "settled_message_id": column(message_id for message_id, _ in self._attempts),
+            "settled_number": column(number for _, number in self._attempts),
+            "settled_outcome": column(change.outcome for change in changes),
+            "settled_code": column(change.code for change in changes),
+            "settled_detail": column(change.detail for change in changes),
+            "settled_look_at": column(change.look_at for change in changes),
+            "settled_looks": column(change.looks for change in changes),
+        }
+
+    def _counts(self, moved: list[LockedMessage]) -> Changes:
         moves = Counter((m.lane_id, m.batch_id, *self._before[m.id], m.state, m.reason) for m in moved)
         changes = Changes()
         for (lane_id, batch_id, was, was_reason, state, reason), n in moves.items():
             changes.left((lane_id, batch_id), was, was_reason, n)
             changes.entered((lane_id, batch_id), state, reason, n)
-        changes.write(self._session)
-
-    def _write_messages(self, moved: list[LockedMessage]) -> None:
-        aside = self._set_aside(moved)
-        result = self._session.execute(
-            _MOVE,
-            {
-                "id": column(message.id for message in moved),
-                "was": column(self._before[message.id][0] for message in moved),
-                "state": column(message.state for message in moved),
-                "reason": column(message.reason for message in moved),
-                "next_attempt_at": column(message.next_attempt_at for message in moved),
-                "attempt_count": column(message.number for message in moved),
-                "retry_count": column(message.slots for message in moved),
-                "finished_at": column(self.now if message.state in FINAL else None for message in moved),
-                "held": column(message.id in aside for message in moved),
-            },
-        )
-        if result.rowcount != len(moved):  # type: ignore[attr-defined]
-            raise RuntimeError("a locked message changed under its lock")
+        return changes
 
     def _set_aside(self, moved: list[LockedMessage]) -> set[UUID]:
         """Those that wait again while their batch is paused, where its sweep has passed already: worker/steering.py."""
@@ -237,22 +252,6 @@ class Transitions:
         rows = self._session.execute(_PAUSED, {"ids": sorted({m.batch_id for m in back if m.batch_id is not None})})
         through = {row.id: row.held_through for row in rows}
         return {m.id for m in back if m.batch_id in through and m.id <= through[m.batch_id]}
-
-    def _write_attempts(self) -> None:
-        changes = self._attempts.values()
-        self._session.execute(
-            _ATTEMPT,
-            {
-                "message_id": column(message_id for message_id, _ in self._attempts),
-                "number": column(number for _, number in self._attempts),
-                "outcome": column(change.outcome for change in changes),
-                "code": column(change.code for change in changes),
-                "detail": column(change.detail for change in changes),
-                "look_at": column(change.look_at for change in changes),
-                "looks": column(change.looks for change in changes),
-                "at": self.now,
-            },
-        )
 
 
 def database_now(session: Session) -> datetime:

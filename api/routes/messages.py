@@ -4,9 +4,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session, col, select
-from starlette.concurrency import run_in_threadpool
 
 from api.acceptance import announce
 from api.auth import Reader, Sender
@@ -44,7 +44,7 @@ async def send_message(
     writer: GroupCommit[Send, Accepted | None] = request.app.state.sends_writer
     accepted = await writer.submit(Send(order, posted.claim))
     if accepted is None:
-        return await run_in_threadpool(_send_by_itself, posted, order)
+        return await to_thread.run_sync(_send_by_itself, posted, order, limiter=request.app.state.lone_sends)
     return json_answer(answer_of(accepted), STATUS)
 
 

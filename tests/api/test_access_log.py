@@ -1,6 +1,7 @@
 """The form of log lines as the API writes them: one JSON object each, whatever is in it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -39,3 +40,15 @@ def test_each_line_is_one_json_object_with_time_level_and_request() -> None:
     assert (odd["event"], odd["big"], odd["half"]) == ("odd", 2**80, "\ud800")
     assert broken["level"] == "error"
     assert "KeyError: 'x'" in broken["exception"]
+
+
+def test_line_that_cannot_be_written_is_lost_and_what_was_at_work_goes_on() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        command = [sys.executable, "-c", WRITE + "\nprint('went on')"]
+        run = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, env={"DELIVERY_LOG_FORMAT": "json", "PATH": ""}
+        )
+    finally:
+        os.close(full)
+    assert run.stdout == b"went on\n"

@@ -189,6 +189,20 @@ def test_connection_lost_before_the_commit_stores_nothing_and_the_next_group_wor
     assert set(noted(engine)) == {2}
 
 
+def test_bug_in_the_work_fails_its_group_and_the_writer_lives_on(engine: Engine) -> None:
+    def work(session: Session, items: Sequence[int]) -> Answers:
+        answers = note(session, items)
+        return answers[1:] if 1 in items else answers
+
+    async def run() -> None:
+        async with running(engine, work) as group:
+            with pytest.raises(ValueError, match="shorter"):
+                await group.submit(1)
+            assert await group.submit(2) == 20
+
+    asyncio.run(run())
+
+
 def test_group_is_bounded_by_weight(engine: Engine) -> None:
     sizes: list[int] = []
 

@@ -131,6 +131,30 @@ def test_key_that_is_occupied_elsewhere_keeps_no_other_send_waiting(
     assert len(session.exec(select(Message)).all()) == 21
 
 
+BLOCKED = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+
+
+def test_many_that_wait_for_one_key_leave_threads_to_others(
+    api: httpx.Client, engine: Engine, session: Session, make_surface
+) -> None:
+    make_surface()
+    with engine.connect() as elsewhere, ThreadPoolExecutor(50) as pool:
+        elsewhere.execute(OCCUPY)
+        key = {"Idempotency-Key": "order-1"}
+        waiting = [pool.submit(api.post, "/v1/messages", json=SEND, headers=key) for _ in range(50)]
+        blocked = [0, 1]
+        while blocked[-1] < 16 or blocked[-1] != blocked[-2]:  # no thread more comes to wait
+            time.sleep(0.3)
+            blocked.append(session.execute(BLOCKED).scalar_one())
+            session.rollback()
+        assert api.get("/v1/batches").status_code == 200
+        assert api.post("/v1/messages", json=SEND).status_code == 202
+        assert not any(one.done() for one in waiting)
+        elsewhere.rollback()
+    assert {one.result().content for one in waiting} == {waiting[0].result().content}
+    assert len(session.exec(select(Message)).all()) == 2
+
+
 def test_occupied_key_is_409_with_retry_after_in_the_end(
     api: httpx.Client, engine: Engine, session: Session, make_surface, monkeypatch: pytest.MonkeyPatch
 ) -> None:

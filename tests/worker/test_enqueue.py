@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session, select
 
-from worker.enqueue import enqueue_batch, enqueue_message
+from worker.enqueue import Draft, draft_messages, enqueue_batch, enqueue_message
 from worker.models import Batch, Credential, Lane, Message, Surface
 from worker.orders import BatchOrder, MessageOrder, Rejected, Row, Values
 from worker.refusals import Refusal
@@ -278,3 +278,10 @@ def test_placeholders_are_names_in_double_braces(content: str, names: set[str]) 
 def test_missing_variables_are_all_named() -> None:
     with pytest.raises(MissingVariables, match=r"\{\{a\}\}, \{\{c\}\}"):
         render("{{c}} {{b}} {{a}}", {"b": "x"})
+
+
+def test_unknown_surface_is_refused_whatever_the_others_of_its_group_name(session: Session) -> None:
+    configure(session, surface={"name": "None"})
+    orders = [MessageOrder(surface=surface, to=TO, text="hi") for surface in ("None", "nobody", str(UUID(int=7)))]
+    kinds = [type(draft) for draft in draft_messages(session, orders)]
+    assert kinds == [Draft, Refusal, Refusal]

@@ -1,0 +1,1 @@
+"""One module a measure: each takes a `Bench` and gives figures."""

@@ -1,0 +1,1 @@
+"""The rival: one Celery task, one HTTP request and two commits for each message, as a good engineer would write it."""
