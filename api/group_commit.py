@@ -66,6 +66,7 @@ class GroupCommit(Generic[T, A]):
         self._waiting: deque[_Waiting[T, A]] = deque()
         self._wake = threading.Condition()
         self._is_closed = False
+        self._is_told = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
     def start(self) -> None:
@@ -87,8 +88,15 @@ class GroupCommit(Generic[T, A]):
             if self._is_closed or len(self._waiting) >= _MOST_WAITING:
                 raise Unavailable("Too much is waiting right now: repeat the request", retry_after_seconds=2)
             self._waiting.append(waiting)
-            self._wake.notify()
+        if not self._is_told:
+            self._is_told = True
+            waiting.answer.get_loop().call_soon(self._wake_writer)
         return await waiting.answer
+
+    def _wake_writer(self) -> None:
+        self._is_told = False
+        with self._wake:
+            self._wake.notify()
 
     def _run(self) -> None:
         while group := self._take():

@@ -45,6 +45,8 @@ class Follower:
     def notable_lines(self) -> list[str]:
         """New whole lines that are a warning or worse."""
         try:
+            if self.path.stat().st_size == self._offset:
+                return []
             with self.path.open("r+b") as log:
                 log.seek(self._offset)
                 text = self._rest + log.read(1_000_000)

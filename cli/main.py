@@ -114,8 +114,7 @@ def migrate(data_dir: DataDir = None) -> None:
 def api(port: PortNumber = None, host: Host = "127.0.0.1", data_dir: DataDir = None) -> None:
     """Serve the HTTP API."""
     _database_url(data_dir)
-    import uvicorn
-
+    from cli.api_server import serve
     from cli.ports import Port, check_free
     from worker.logs import configure_logging
     from worker.settings import settings
@@ -123,7 +122,7 @@ def api(port: PortNumber = None, host: Host = "127.0.0.1", data_dir: DataDir = N
     configure_logging()
     number = port or settings().api_port
     check_free([Port(number, "API", "--port")], host)
-    uvicorn.run(
+    serve(
         "api.app:create_app",
         factory=True,
         host=host,

@@ -25,6 +25,7 @@ from worker.settings import INFOBIP_HOSTS
 READY_SECONDS = 60.0
 MIGRATE_SECONDS = 120.0
 _WATCH_SECONDS = 0.05
+_SERVING_WATCH_SECONDS = 0.25  # once all is ready: 20 looks a second cost more than all of PostgreSQL
 _MARK = "DELIVERY_STACK"
 # One wave after the other: what hands work out and does it, then whom it talks to, then where it is kept.
 _STOP_WAVES = (
@@ -164,7 +165,7 @@ class Stack:
                 print(f"ready {self.api_url}", flush=True)
                 while True:
                     self.watch()
-                    time.sleep(_WATCH_SECONDS)
+                    time.sleep(_SERVING_WATCH_SECONDS)
             except StopRequested:
                 say("stopping")
             finally:

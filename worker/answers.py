@@ -2,7 +2,8 @@
 
 Each function is one use case over one session; the caller commits, then sends the submissions that are returned. Until
 that commit the submission is open, and a crash leaves it to recovery.abandon. A report may have overtaken the answer:
-only messages that still are `sending` under the same attempt number are touched.
+only messages that still are `sending` under the same attempt number are touched. Where that report was of an earlier
+attempt, the message is delivered, and all that is recorded of the answer is what it says of the current one.
 """
 
 from collections import Counter
@@ -37,6 +38,9 @@ _CLOSE = text("""
 """)
 
 
+_Settled = tuple[AttemptOutcome, str | None, str | None]  # with code and detail
+
+
 @dataclass(frozen=True, slots=True)
 class _Hand:
     """A message that left, as it stands now under its lock."""
@@ -50,7 +54,7 @@ def record_answer(
     session: Session, submission: OpenSubmission, answer: Answer, settings: Settings
 ) -> list[OpenSubmission]:
     """A readable 200: each message by its own status; those without an entry are in doubt. Nothing follows it."""
-    transitions, hands = _open(session, submission)
+    transitions, hands = _open(session, submission, lambda hand: _answered(hand, answer))
     counted: Counter[str] = Counter()
     accounts: list[Verdict] = []
     accepted: list[LockedMessage] = []
@@ -100,7 +104,7 @@ def record_error(
 
 def _record_failure(session: Session, submission: OpenSubmission, error: SendError, settings: Settings) -> None:
     """In doubt where nobody knows, else released as it was, with nothing burnt."""
-    transitions, hands = _open(session, submission)
+    transitions, hands = _open(session, submission, lambda hand: _unanswered(hand, error))
     for hand in hands:
         if hand.message.submission_id != submission.id:
             continue
@@ -125,9 +129,9 @@ def record_unsent(
 
     With `only`, these messages alone; the submission stays open for the others, if there are any.
     """
-    transitions, hands = _open(session, submission)
+    transitions, hands = _open(session, submission, _unsent, only=only)
     for hand in hands:
-        if hand.message.submission_id == submission.id and (only is None or hand.message.id in only):
+        if hand.message.submission_id == submission.id:
             release(transitions, hand.message, settings.doubt_looks)
     if only is None or len(only) == len(submission.messages):
         _close(session, submission, transitions, "unsent")
@@ -147,7 +151,7 @@ def _record_refusal(
     again, whole where someone was named, else in halves. Their submissions are opened here, in the transaction that
     closes this one, so that no crash leaves them without an owner.
     """
-    transitions, hands = _open(session, submission)
+    transitions, hands = _open(session, submission, _unsent)
     hands = [hand for hand in hands if hand.message.submission_id == submission.id]
     words = "; ".join([error.detail, *(violation.words for violation in error.violations)])
     named = {violation.index: violation.words for violation in error.violations if violation.index is not None}
@@ -272,16 +276,48 @@ def release(
     )
 
 
-def _open(session: Session, submission: OpenSubmission) -> tuple[Transitions, list[_Hand]]:
+def _open(
+    session: Session,
+    submission: OpenSubmission,
+    settled: Callable[[_Hand], _Settled],
+    *,
+    only: Set[UUID] | None = None,
+) -> tuple[Transitions, list[_Hand]]:
+    """The messages that still wait for this answer. `settled` is asked about those that do not: an earlier attempt
+    delivered them meanwhile, so nobody is to send them again or to ask about them."""
     locked = lock(session, (sent.message_id for sent in submission.messages))
-    hands = [
-        _Hand(sent, message, index)
-        for index, sent in enumerate(submission.messages)
-        if (message := locked.get(sent.message_id)) is not None
-        and message.state is State.SENDING
-        and message.number == sent.number
-    ]
-    return Transitions(session, database_now(session)), hands
+    transitions = Transitions(session, database_now(session))
+    hands: list[_Hand] = []
+    for index, sent in enumerate(submission.messages):
+        message = locked.get(sent.message_id)
+        if message is None or message.number != sent.number or (only is not None and message.id not in only):
+            continue
+        hand = _Hand(sent, message, index)
+        if message.state is State.SENDING:
+            hands.append(hand)
+        elif message.attempt_outcome is None and message.submission_id == submission.id:
+            transitions.settle(message.id, message.number, *settled(hand))
+    return transitions, hands
+
+
+def _answered(hand: _Hand, answer: Answer) -> _Settled:
+    verdict = answer.verdicts.get(hand.sent.wire_id)
+    outcome = _read(hand, verdict)
+    if verdict is None or outcome is Outcome.DUPLICATE:
+        return AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, None
+    if outcome in (Outcome.PENDING, Outcome.DELIVERED):
+        return AttemptOutcome.ACCEPTED, None, None
+    return AttemptOutcome.FAILED, verdict.code, answer.details.get(hand.sent.wire_id)
+
+
+def _unanswered(hand: _Hand, error: SendError) -> _Settled:
+    return _unsent(hand) if error.is_fate_known else (AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, error.detail)
+
+
+def _unsent(hand: _Hand) -> _Settled:
+    if hand.message.doubted_at is not None:
+        return AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, None
+    return AttemptOutcome.RELEASED, None, None
 
 
 def _read(hand: _Hand, verdict: Verdict | None) -> Outcome | None:

@@ -11,11 +11,10 @@ from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
-from celery.schedules import schedule
 from celery.signals import setup_logging
 from kombu.connection import Connection
 
-from worker.beat import TickScheduler, steady_now
+from worker.beat import TickScheduler
 from worker.logs import configure_logging
 from worker.settings import settings
 from worker.words import MessageType
@@ -72,6 +71,11 @@ def make_celery() -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 10,
             "retry_on_timeout": False,
+            # Tasks in hand are not kept in Redis: that would bring a nudge of a worker that died back in an hour, and
+            # costs two transactions for each task.
+            "ack_emulation": False,
+            # Longer than from tick to tick, so that the wait for a task seldom ends without one.
+            "polling_interval": 2,
         },
         beat_scheduler=TickScheduler,
         beat_schedule=_schedule(),
@@ -98,7 +102,7 @@ def _schedule() -> dict[str, dict[str, Any]]:
 def _tick(task: str, queue: str, seconds: float, args: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "task": f"worker.tasks.{task}",
-        "schedule": schedule(seconds, nowfun=steady_now),
+        "schedule": seconds,
         "args": args,
         "options": {"queue": str(queue)},
     }

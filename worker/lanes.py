@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlmodel import Session
 
 from worker.claims import Route
@@ -92,9 +92,9 @@ _RELEASE = text(f"""
 _FAULT = text("UPDATE lane SET faults = faults + 1 WHERE id = :lane RETURNING faults")
 
 
-def due_lanes(session: Session, message_type: MessageType) -> list[UUID]:
+def due_lanes(connection: Connection | Session, message_type: MessageType) -> list[UUID]:
     """Lanes of this type with something to send, first or again: open ones, and held ones whose probe is due."""
-    return list(session.execute(_DUE, {"message_type": message_type}).scalars())
+    return list(connection.execute(_DUE, {"message_type": message_type}).scalars())
 
 
 def lock_credential(session: Session, route: Route) -> int:

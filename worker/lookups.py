@@ -28,6 +28,7 @@ from worker.boundaries import Boundary, reached
 from worker.claims import Route, read_route
 from worker.db import open_session
 from worker.errors import SendError, Throttled
+from worker.glance import glance
 from worker.ids import attempt_id
 from worker.infobip.client import IDS_A_CALL, MOST_LOG_ROWS, Infobip, LogPage
 from worker.infobip.reports import Report
@@ -62,6 +63,7 @@ _TAKE = """
     RETURNING attempt.message_id, attempt.number, attempt.looks, attempt.submission_id,
               attempt.outcome = 'in doubt' AS is_doubt
 """
+_IS_DUE = text("SELECT true FROM attempt WHERE look_at <= statement_timestamp() ORDER BY look_at LIMIT 1")
 _TAKE_DOUBTS = text(_TAKE.format(which="outcome IN ('in doubt', 'absent')"))
 _TAKE_REPORTS = text(_TAKE.format(which="outcome = 'accepted'"))
 # Not asked about after all. What has gone on meanwhile is left alone, and so is what others have their hands on.
@@ -152,6 +154,9 @@ class Lookups:
 
         Returns how many looks were made: 0 where nothing is due, or no account may be asked now.
         """
+        with glance(self._engine) as connection:
+            if not connection.execute(_IS_DUE).first():
+                return 0
         looks = self._take()
         if looks:
             reached(Boundary.LOOK_TAKEN)

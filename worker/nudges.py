@@ -7,7 +7,7 @@ background thread sends them, at most one a lane in 100 ms, and a broker that is
 import atexit
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -78,19 +78,31 @@ class Nudger:
         return max(0.0, min(at for at, _ in self._pending.values()) - time.monotonic())
 
 
-# KEYS[1]: how many of one kind are queued. It runs out by itself, should some get lost with their queue.
+# KEYS: how many of each kind are queued. They run out by themselves, should some get lost with their queue.
 _RESERVE = """
-if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return 0 end
-redis.call('INCR', KEYS[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
+local are_free = {}
+for i, key in ipairs(KEYS) do
+    local is_free = tonumber(redis.call('GET', key) or '0') < tonumber(ARGV[1])
+    if is_free then
+        redis.call('INCR', key)
+        redis.call('PEXPIRE', key, ARGV[2])
+    end
+    are_free[i] = is_free and 1 or 0
+end
+return are_free
 """
 _ARRIVED = "if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end"
 
 
 def reserve(name: str, most: int = 1) -> bool:
     """Whether one more task of this name may be queued. Errors: RedisError."""
-    return bool(redis_client().eval(_RESERVE, 1, _queued(name), most, QUEUED_MILLISECONDS))
+    return reserve_each([name], most)[0]
+
+
+def reserve_each(names: Sequence[str], most: int = 1) -> list[bool]:
+    """The same of several names at once."""
+    keys = [_queued(name) for name in names]
+    return [bool(is_free) for is_free in redis_client().eval(_RESERVE, len(keys), *keys, most, QUEUED_MILLISECONDS)]
 
 
 def arrived(name: str) -> None:

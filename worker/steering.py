@@ -11,7 +11,7 @@ comes back from Infobip behind the sweep is set aside by whoever writes it (work
 
 from uuid import UUID
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlmodel import Session
 
 from worker.db import transact
@@ -78,6 +78,11 @@ def _find(session: Session, batch_id: UUID) -> Batch:
     if batch.cancelled_at is not None:
         raise Conflict("The batch is cancelled, and that is final: send its messages in a new one")
     return batch
+
+
+def is_due(connection: Connection) -> bool:
+    """Whether `hold_and_free` would find anything."""
+    return connection.execute(_TO_SWEEP, {"all": _ALL}).first() is not None
 
 
 def hold_and_free(engine: Engine) -> int:

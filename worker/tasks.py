@@ -8,15 +8,18 @@ from uuid import UUID
 
 import structlog
 from celery.signals import worker_process_init
+from sqlalchemy.exc import DBAPIError
 
 from worker import lanes, recovery, steering
 from worker.app import celery_app
 from worker.beat import tick_name
 from worker.db import engine, is_away, open_session
+from worker.glance import glance
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
 from worker.logs import Seldom
 from worker.lookups import Lookups
+from worker.memory import settle_memory
 from worker.nudges import alone, arrived, nudge, send_nudge
 from worker.rates import LogBudget, Rates, redis_client
 from worker.sending import Sender
@@ -46,18 +49,19 @@ def _lookups() -> Lookups:
 
 
 @worker_process_init.connect
-def _forget_what_the_parent_opened(**_: object) -> None:
+def _begin_as_a_process(**_: object) -> None:
     """A forked pool process must not share its parent's connections."""
     for made in (engine, redis_client, _infobip, _sender, _lookups):
         made.cache_clear()
+    settle_memory()
 
 
 @celery_app.task
 def look_at_due_lanes(message_type: str) -> None:
     """The tick: nudge every lane of this type that has something due."""
     arrived(tick_name(look_at_due_lanes.name, (message_type,)))
-    with _shrugging("look_at_due_lanes"), open_session() as session:
-        for lane_id in lanes.due_lanes(session, MessageType(message_type)):
+    with _shrugging("look_at_due_lanes"), glance(engine()) as connection:
+        for lane_id in lanes.due_lanes(connection, MessageType(message_type)):
             send_nudge(lane_id, message_type)
 
 
@@ -74,6 +78,8 @@ def sweep() -> None:
     """Settle what the clock decides: leases, validity, silence; and set paused batches aside. One sweep's trouble does
     not stop the others."""
     arrived(tick_name(sweep.name))
+    if not _is_sweep_due():
+        return
     for name, step in (
         ("abandon", lambda: recovery.abandon(engine(), settings())),
         ("expire", lambda: recovery.expire(engine())),
@@ -81,6 +87,15 @@ def sweep() -> None:
         ("hold_and_free", lambda: steering.hold_and_free(engine())),
     ):
         _repeat(name, step)
+
+
+def _is_sweep_due() -> bool:
+    """One glance for all the sweeps; where it fails, each sweep says so itself."""
+    try:
+        with glance(engine()) as connection:
+            return recovery.is_due(connection, settings()) or steering.is_due(connection)
+    except DBAPIError:
+        return True
 
 
 @celery_app.task

@@ -349,6 +349,8 @@ class AnyOrder(RuleBasedStateMachine):
             self._do_what_is_due()
             self.promises_hold()
             if self.world.is_settled:
+                attempts = [attempt for attempts in self.world.attempts.values() for attempt in attempts]
+                assert all(attempt.outcome is not None for attempt in attempts), "nobody says what became of an attempt"
                 return
             self._pass(max(self.world.next_instant, 2.0 ** (number - 8)))
             self.promises_hold()

@@ -85,9 +85,9 @@ def steer(what: str, which: int = 0) -> tuple[str, dict[str, Any]]:
     return step("steer", what=what, which=which)
 
 
-def happen(status: Any) -> tuple[str, dict[str, Any]]:
-    """It is reported of the only attempt that is open."""
-    return step("happen", which=0, status=status, is_done=True, is_pushed=True)
+def happen(status: Any, which: int = 0) -> tuple[str, dict[str, Any]]:
+    """It is reported of the first attempt: the open ones have the first numbers, then come all that were seen."""
+    return step("happen", which=which, status=status, is_done=True, is_pushed=True)
 
 
 def send(fate: Fate) -> tuple[str, dict[str, Any]]:
@@ -150,3 +150,34 @@ def test_every_page_of_the_logs_is_read(machine: AnyOrder) -> None:
 def test_a_duplicate_that_is_reported_is_no_failure(machine: AnyOrder) -> None:
     play(machine, enqueue(), deliver(), happen(Said.DUPLICATE))
     assert states(machine) == ["sent"]
+
+
+def outcomes(machine: AnyOrder) -> list[str | None]:
+    return [attempt.outcome for attempts in machine.world.attempts.values() for attempt in attempts]
+
+
+SECOND_IS_OPENED = (enqueue(), deliver(), happen(Said.AWAY), step("pass_time", seconds=70), step("open", limit=1))
+
+
+def test_an_attempt_is_in_doubt_whose_process_died_while_an_earlier_one_was_delivered(machine: AnyOrder) -> None:
+    play(machine, *SECOND_IS_OPENED, happen(Said.DELIVERED), step("pass_time", seconds=61))
+    play(machine, step("abandon", dies_at=None))
+    assert outcomes(machine) == ["delivered", "in doubt"]
+
+
+@pytest.mark.parametrize(
+    ("fate", "first", "outcome"),
+    [
+        (Fate(), 1, "accepted"),
+        (Fate(statuses=(Said.BAD_NUMBER,)), 0, "failed"),
+        (LOST, 1, "in doubt"),
+        (NOT_SENT, 0, "released"),
+        (Fate(Way.REFUSED), 0, "released"),
+    ],
+    ids=["accepted", "failed", "lost", "not sent", "refused"],
+)
+def test_an_answer_is_recorded_of_its_attempt_though_an_earlier_one_was_delivered(
+    machine: AnyOrder, fate: Fate, first: int, outcome: str
+) -> None:
+    play(machine, *SECOND_IS_OPENED, send(fate), happen(Said.DELIVERED, which=first), record())
+    assert outcomes(machine) == ["delivered", outcome]

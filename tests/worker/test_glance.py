@@ -1,0 +1,130 @@
+"""A tick's glance finds whatever its sweeps would find, and nothing else."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlmodel import Session
+
+from tests.factories import MadeLane, make_lane
+from tests.worker.test_plans import FEW, KNOWLEDGE, MANY, OPEN, _filled, _most_rows
+from worker import lookups, recovery, steering
+from worker.glance import glance
+from worker.ids import new_id
+from worker.settings import Settings
+
+HOUR = timedelta(hours=1)
+_MESSAGE = text("""
+    WITH attempt AS (
+        INSERT INTO attempt (message_id, number, submission_id, started_at, answered_at, outcome, looks, look_at)
+        VALUES (:id, 1, gen_random_uuid(), now(), now(), 'accepted', 0, now() + :look_in)
+    )
+    INSERT INTO message (id, lane_id, origin, recipient, state, held, attempt_count, retry_count, next_attempt_at,
+                         expires_at, validity_seconds)
+    VALUES (:id, :lane, 'api', '919800000001', :state, false, 1, 0, now(), now() + :left, 3600)
+""")
+_SUBMISSION = text("""
+    INSERT INTO submission (id, lane_id, bulk_ids, credential_version, opened_at, lease_until, message_count)
+    VALUES (gen_random_uuid(), :lane, '{}', 1, now(), now() + :left, 1)
+""")
+_BATCH = text("""
+    INSERT INTO batch (id, surface_id, lane_id, sender, text, validity_seconds, total, expires_at, refusals,
+                       paused_at, held_through)
+    VALUES (gen_random_uuid(), gen_random_uuid(), :lane, 'KITEBK', 'hi', 3600, 1, now(), 0, :paused_at, :through)
+""")
+_CLOSED_SUBMISSIONS = text("""
+    INSERT INTO submission (id, lane_id, bulk_ids, credential_version, opened_at, lease_until, message_count, outcome)
+    SELECT gen_random_uuid(), :lane, '{}', 1, now(), now() - interval '1 hour', 1, 'answered'
+    FROM generate_series(1, :many)
+""")
+_LAST = "f" * 32
+
+
+@pytest.fixture
+def lane(session: Session) -> MadeLane:
+    return make_lane(session)
+
+
+def is_due(engine: Engine, settings: Settings) -> bool:
+    with glance(engine) as connection:
+        return recovery.is_due(connection, settings) or steering.is_due(connection)
+
+
+def sweep(engine: Engine, settings: Settings) -> int:
+    """How much all sweeps find."""
+    return (
+        recovery.abandon(engine, settings)
+        + recovery.expire(engine)
+        + recovery.give_up(engine, settings)
+        + steering.hold_and_free(engine)
+    )
+
+
+def message(state: str, left: timedelta, look_in: timedelta | None = None) -> tuple[Any, dict[str, Any]]:
+    return _MESSAGE, {"id": new_id(), "state": state, "left": left, "look_in": look_in}
+
+
+def submission(left: timedelta) -> tuple[Any, dict[str, Any]]:
+    return _SUBMISSION, {"left": left}
+
+
+def batch(paused_at: str | None, through: str | None) -> tuple[Any, dict[str, Any]]:
+    return _BATCH, {"paused_at": paused_at, "through": through}
+
+
+@pytest.mark.parametrize(
+    ("made", "finds"),
+    [
+        (submission(-HOUR), True),
+        (submission(HOUR), False),
+        (message("queued", -HOUR), True),
+        (message("queued", HOUR), False),
+        (message("retrying", -HOUR), True),
+        (message("sent", -100 * HOUR), True),
+        (message("sent", -100 * HOUR, look_in=HOUR), False),
+        (message("sent", HOUR), False),
+        (message("sending", -HOUR), False),
+        (message("delivered", -100 * HOUR), False),
+        (batch("now", None), True),
+        (batch("now", _LAST), False),
+        (batch(None, _LAST), True),
+        (batch(None, None), False),
+    ],
+    ids=lambda value: None,
+)
+def test_a_glance_finds_what_the_sweeps_find(
+    session: Session,
+    engine: Engine,
+    fresh_settings: Settings,
+    lane: MadeLane,
+    made: tuple[Any, dict[str, Any]],
+    finds: bool,
+) -> None:
+    session.execute(made[0], {**made[1], "lane": lane.id})
+    session.commit()
+    assert is_due(engine, fresh_settings) == finds
+    assert bool(sweep(engine, fresh_settings)) == finds
+    assert not is_due(engine, fresh_settings)
+
+
+@KNOWLEDGE
+@pytest.mark.parametrize("state", ["queued", "sending", "sent"])
+def test_a_glance_that_finds_nothing_reads_no_more_than_the_heads(
+    session: Session, lane: MadeLane, knows: str, state: str, fresh_settings: Settings
+) -> None:
+    _filled(session, lane, state, OPEN, knows)
+    session.execute(_CLOSED_SUBMISSIONS, {"lane": lane.id, "many": MANY})
+    session.commit()
+    values = {"least": timedelta(seconds=1), "grace": fresh_settings.report_grace, "reach": 48 * HOUR}
+    assert _most_rows(session, recovery._ANY, {**values, "submissions": 1, "group": 1}) <= FEW
+    assert _most_rows(session, lookups._IS_DUE, {}) <= FEW
+
+
+def test_a_glance_leaves_no_transaction_behind(engine: Engine) -> None:
+    with glance(engine) as connection:
+        connection.execute(text("SELECT 1"))
+        assert not connection.connection.driver_connection.info.transaction_status  # type: ignore[union-attr]
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        assert connection.connection.driver_connection.info.transaction_status  # type: ignore[union-attr]
