@@ -1,31 +1,40 @@
-"""The bare endpoint beside which webhooks are measured: no framework, no rules, the same group commit.
+"""The bare endpoints beside which webhooks are measured: no framework, no token, no log, the same group commit.
 
-It reads Infobip's body, hands the reports to the product's own GroupCommit, whose work here is the floor's report step,
-and answers 200 after the commit. Served like the API; `BARE_DATABASE` names a database that the floor filled.
+Each reads Infobip's body, hands it to the product's own GroupCommit, and answers 200 after the commit. `same_work` has
+the product's own work done, for `BARE_CREDENTIAL` in the product's database: what differs is all that stands around it.
+`floor_work` has the floor's report step done, in the database `BARE_DATABASE` that the floor filled.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlmodel import Session
 
 from api.group_commit import GroupCommit
+from api.routes.webhooks import Push, write_pushes
 from bench import floor
 from worker.db import make_engine
+from worker.infobip.reports import parse_reports
+from worker.memory import settle_memory
 
 _SHARD = 0  # there is one writer
 _Reports = list[dict[str, Any]]
 
 
-def _write(session: Session, pushes: Sequence[_Reports]) -> list[None]:
+def _push(body: bytes) -> Push:
+    return Push(UUID(os.environ["BARE_CREDENTIAL"]), parse_reports(body))
+
+
+def _write_reports(session: Session, pushes: Sequence[_Reports]) -> list[None]:
     connection: Any = session.connection().connection.driver_connection
     floor.report(connection, [row for rows in pushes for row in rows], _SHARD)
     return [None] * len(pushes)
 
 
-def _read(body: bytes) -> _Reports:
+def _read_reports(body: bytes) -> _Reports:
     return [_row(item) for item in orjson.loads(body)["results"]]
 
 
@@ -54,22 +63,26 @@ def _row(item: dict[str, Any]) -> dict[str, Any]:
 class _Endpoint:
     """The writer lives from the server's start to its end."""
 
-    _writer: GroupCommit[_Reports, None]
+    _writer: GroupCommit[Any, None]
+
+    def __init__(self, read: Callable[[bytes], Any], write: Callable[[Session, Sequence[Any]], list[None]]) -> None:
+        self._read = read
+        self._write = write
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["method"] == "POST":
-            rows = _read(await _body(receive))
-            await self._writer.submit(rows, weight=len(rows))
+            await self._writer.submit(self._read(await _body(receive)))
             await _answer(send)
         else:
             await _answer(send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
-        self._writer = GroupCommit(make_engine(os.environ["BARE_DATABASE"]), _write)
+        self._writer = GroupCommit(make_engine(os.environ["BARE_DATABASE"]), self._write)
         self._writer.start()
+        settle_memory()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._writer.stop()
@@ -91,4 +104,5 @@ async def _answer(send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-app = _Endpoint()
+same_work = _Endpoint(_push, write_pushes)
+floor_work = _Endpoint(_read_reports, _write_reports)

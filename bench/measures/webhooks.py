@@ -34,49 +34,64 @@ def measure(bench: Bench) -> list[Figure]:
     sizes = bench.sizes
     with bench.stage() as stage:
         stage.faults(**NO_REPORTS)
-        batches, url, sent = _send(stage, sizes)
-        dsn, bare_sent = _prepare_bare(stage, sizes)
+        batches, credential_id, url, sent = _send(stage, sizes)
+        floor_dsn, floor_sent = _prepare_floor(stage, sizes)
+        own = {**stage.stack.environment, "BARE_DATABASE": stage.stack.database_url, "BARE_CREDENTIAL": credential_id}
         api = stage.stack.pid_of("api") or 0
-        with served("bench.bare_asgi:app", {"BARE_DATABASE": dsn}) as bare_url:
-            product, bare = Outcome(), Outcome()
+        with (
+            served("bench.bare_asgi:same_work", own) as same_url,
+            served("bench.bare_asgi:floor_work", {"BARE_DATABASE": floor_dsn}) as floor_url,
+        ):
+            product, same, least = Outcome(), Outcome(), Outcome()
             cpu = 0.0
-            for ours, theirs in zip(_turns(sent, sizes.rounds), _turns(bare_sent, sizes.rounds), strict=True):
+            turns = (_turns(part, sizes.rounds) for part in (sent[::2], sent[1::2], floor_sent))
+            for ours, bare, floors in zip(*turns, strict=True):
                 before = cpu_seconds(api)
                 product += drive(url, ours, sizes.connections)
                 cpu += cpu_seconds(api) - before
-                bare += drive(bare_url, theirs, sizes.connections)
-        for outcome in (product, bare):
+                same += drive(same_url, bare, sizes.connections)
+                least += drive(floor_url, floors, sizes.connections)
+        for outcome in (product, same, least):
             outcome.check(200)
-        _check(stage, batches, dsn, sizes.webhooks)
+        _check(stage, batches, floor_dsn, sizes.webhooks)
     return [
         Figure(
             "webhooks with one report each",
             product.per_second,
             "/s",
             (at_least(3_000), at_least(0.6, "ratio")),
-            ratio(product.per_second, bare.per_second),
+            ratio(product.per_second, same.per_second),
             BARE,
             {
                 "p50_seconds": percentile(product.latencies, 0.5),
                 "p99_seconds": percentile(product.latencies, 0.99),
-                "api_cpu_us_per_request": cpu / sizes.webhooks * 1e6,
+                "api_cpu_us_per_request": cpu / len(sent[::2]) * 1e6,
             },
         ),
-        Figure("a bare ASGI endpoint with the same group commit", bare.per_second, "/s"),
+        Figure("a bare ASGI endpoint with the same group commit", same.per_second, "/s"),
+        Figure(
+            "the same whose work is the floor's",
+            least.per_second,
+            "/s",
+            (),
+            ratio(least.per_second, product.per_second),
+            "the product",
+        ),
     ]
 
 
-def _send(stage: Stage, sizes: Sizes) -> tuple[list[str], str, _Sent]:
-    """Messages that Infobip has and has not reported yet: their batches, their webhook, themselves."""
+def _send(stage: Stage, sizes: Sizes) -> tuple[list[str], str, str, _Sent]:
+    """Messages that Infobip has and has not reported yet: their batches, credential and webhook, and themselves. Half
+    are for the product, half for the bare endpoint."""
     surface = stage.surface("marketing")
-    sent = run_campaign(stage, sizes.webhooks, sizes.batch_rows, awaits_reports=False, surface=surface)
+    sent = run_campaign(stage, sizes.webhooks * 2, sizes.batch_rows, awaits_reports=False, surface=surface)
     url = stage.get(f"/v1/credentials/{surface.credential_id}")["webhook_urls"]["reports"]
     rows = stage.rows("SELECT id, recipient FROM message WHERE batch_id = ANY(%s::uuid[]) ORDER BY id", sent.batches)
-    return sent.batches, str(url), [(row[0], row[1]) for row in rows]
+    return sent.batches, str(surface.credential_id), str(url), [(row[0], row[1]) for row in rows]
 
 
-def _prepare_bare(stage: Stage, sizes: Sizes) -> tuple[str, _Sent]:
-    """The same in a database for the bare endpoint, written by the floor."""
+def _prepare_floor(stage: Stage, sizes: Sizes) -> tuple[str, _Sent]:
+    """As many in a database of the floor's, written by it."""
     dsn = floor_database(stage, BARE_DATABASE)
     recipients = list(itertools.islice(stage.to, sizes.webhooks))
     batches = [recipients[first : first + sizes.batch_rows] for first in range(0, len(recipients), sizes.batch_rows)]
@@ -110,15 +125,15 @@ def webhook_body(message_id: UUID, to: str) -> bytes:
     return orjson.dumps({"results": [report]})
 
 
-def _check(stage: Stage, batches: Sequence[str], bare_dsn: str, expected: int) -> None:
+def _check(stage: Stage, batches: Sequence[str], floor_dsn: str, expected: int) -> None:
     """Errors: MeasureFailed where a report that was answered 200 is not recorded, here or there."""
     recorded = """
         SELECT count(*) FROM message m JOIN delivery_report r ON r.message_id = m.id AND r.result = 'applied'
         WHERE m.state = 'delivered'
     """
     ours = stage.rows(f"{recorded} AND m.batch_id = ANY(%s::uuid[])", list(batches))[0][0]
-    with psycopg.connect(bare_dsn) as connection:
+    with psycopg.connect(floor_dsn) as connection:
         row = connection.execute(recorded).fetchone()
-    for whose, found in (("the product", ours), ("the bare endpoint", row and row[0])):
-        if found != expected:
-            raise MeasureFailed(f"{whose} recorded {found} of {expected} reports")
+    for whose, found, answered in (("the product", ours, expected * 2), ("the floor", row and row[0], expected)):
+        if found != answered:
+            raise MeasureFailed(f"{whose} recorded {found} of {answered} reports")
