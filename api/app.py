@@ -78,7 +78,8 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     app.state.engine = engine
-    app.state.sends_writer = GroupCommit(engine, write_sends, after_commit=announce)
+    # About a second's worth: a flood of single sends must not keep a one-time password waiting for longer.
+    app.state.sends_writer = GroupCommit(engine, write_sends, after_commit=announce, most_waiting=2_000)
     app.state.reports_writer = GroupCommit(engine, webhooks.write_pushes)
     app.state.known_callers = Recent(auth.KNOWN_SECONDS)
     app.state.known_webhook_tokens = Recent(webhooks.KNOWN_SECONDS)

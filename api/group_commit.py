@@ -27,7 +27,6 @@ from worker.db import is_away, open_session
 _log = structlog.get_logger()
 
 _MOST_REQUESTS = 256
-_MOST_WAITING = 10_000
 _TRIES = 3
 _RETRIED = {"40001", "40P01"}  # serialisation failure, deadlock: the same again may well pass
 
@@ -48,7 +47,7 @@ class GroupCommit(Generic[T, A]):
 
     `after_commit(answers)` is called once a group, with what was not refused, before the requests are answered; an
     error of its own is only logged. `most_weight` bounds a group by the sum of its items' weights; an item heavier than
-    that has a group of its own.
+    that has a group of its own. Beyond `most_waiting` requests are refused: Unavailable.
     """
 
     def __init__(
@@ -58,11 +57,13 @@ class GroupCommit(Generic[T, A]):
         *,
         after_commit: Callable[[Sequence[A]], None] | None = None,
         most_weight: int = 5_000,
+        most_waiting: int = 10_000,
     ) -> None:
         self._engine = engine
         self._work = work
         self._after_commit = after_commit
         self._most_weight = most_weight
+        self._most_waiting = most_waiting
         self._waiting: deque[_Waiting[T, A]] = deque()
         self._wake = threading.Condition()
         self._is_closed = False
@@ -85,7 +86,7 @@ class GroupCommit(Generic[T, A]):
         Unavailable."""
         waiting: _Waiting[T, A] = _Waiting(item, weight, asyncio.get_running_loop().create_future())
         with self._wake:
-            if self._is_closed or len(self._waiting) >= _MOST_WAITING:
+            if self._is_closed or len(self._waiting) >= self._most_waiting:
                 raise Unavailable("Too much is waiting right now: repeat the request", retry_after_seconds=2)
             self._waiting.append(waiting)
         if not self._is_told:
@@ -102,9 +103,9 @@ class GroupCommit(Generic[T, A]):
         while group := self._take():
             try:
                 self._write(group)
-            except Exception as error:  # a bug: these requests fail of it, and the writer lives on
+            except BaseException as error:  # a bug, or an exit: these requests fail of it, and the writer lives on
                 _log.error("group_lost", requests=len(group), error=type(error).__name__)
-                _resolve(group, [error] * len(group))
+                _resolve(group, [RuntimeError("the work of its group was lost")] * len(group))
 
     def _take(self) -> list[_Waiting[T, A]]:
         """Everything that waits, within bounds; empty once stopped and drained. Who gave up waiting is left out."""
@@ -171,7 +172,9 @@ def _resolve(group: Sequence[_Waiting[T, A]], answers: Sequence[A | Exception]) 
         for waiting, answer in answered:
             if waiting.answer.done():  # gave up waiting
                 continue
-            if isinstance(answer, Exception):
+            if isinstance(answer, StopIteration):  # which no future takes
+                waiting.answer.set_exception(RuntimeError("the work stopped short"))
+            elif isinstance(answer, Exception):
                 waiting.answer.set_exception(answer)
             else:
                 waiting.answer.set_result(answer)

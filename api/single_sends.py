@@ -1,8 +1,8 @@
 """Single sends: those that arrive together are stored in one transaction (group_commit.py).
 
 Locked, in this order: surfaces and credentials, shared (enqueue.py); idempotency keys, in theirs; the tally, last, in
-its own. A batch, and a send by itself, takes its one key first. That makes no circle: only a PATCH or DELETE stands in
-the way of a shared lock, and it holds nothing else; who holds the tally waits for nothing more.
+its own. A batch, and a send by itself, takes its one key first. That makes no circle: a group waits for no surface; who
+changes one, for whom a send by itself waits, holds no key; who holds the tally waits for nothing that a send holds.
 """
 
 from collections.abc import Sequence
@@ -33,9 +33,9 @@ class Send:
 def write_sends(session: Session, sends: Sequence[Send]) -> list[Accepted | Refusal | None]:
     """The work of the group commit. Does not commit.
 
-    None: not done here. The idempotency key stands already, or may, so the send is to be done by itself
-    (`requests.once`), where it waits for that key alone, and gets the first answer. So is a refused one with a key,
-    which may have been accepted before.
+    None: not done here, but by itself (`requests.once`). Its idempotency key stands already, or may: there it waits for
+    that key alone, and gets the first answer. Or it is refused and has a key, so that it may have been accepted before.
+    Or its surface is being changed, or is none.
     """
     try:
         return _write(session, sends)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httptools
 import uvloop
@@ -53,14 +54,23 @@ class Outcome:
         )
 
 
-def drive(url: str, bodies: Sequence[bytes], connections: int, headers: Mapping[str, str] | None = None) -> Outcome:
-    """POST every body (JSON, without line breaks) to `url` from a process of its own. Errors: MeasureFailed."""
+def drive(
+    url: str,
+    bodies: Sequence[bytes],
+    connections: int,
+    headers: Mapping[str, str] | None = None,
+    *,
+    has_keys: bool = False,
+) -> Outcome:
+    """POST every body (JSON, without line breaks) to `url` from a process of its own; `has_keys`: each with an
+    Idempotency-Key. Errors: MeasureFailed."""
     with tempfile.TemporaryDirectory(prefix="delivery-load-") as folder:
         path = Path(folder) / "job"
         job = {
             "url": url,
             "connections": connections,
             "headers": {"Content-Type": "application/json", **(headers or {})},
+            "has_keys": has_keys,
         }
         path.write_bytes(b"\n".join([json.dumps(job).encode(), *bodies]))
         command = [sys.executable, "-m", "bench.load", str(path)]
@@ -161,11 +171,15 @@ def request_bytes(url: str, headers: Mapping[str, str], body: bytes) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def _key(job: Mapping[str, Any]) -> dict[str, str]:
+    return {"Idempotency-Key": uuid4().hex} if job["has_keys"] else {}
+
+
 def main(path: str) -> None:
     """Read a job as `drive` wrote it, do it, tell what came of it on stdout."""
     first, *bodies = Path(path).read_bytes().split(b"\n")
     job: dict[str, Any] = json.loads(first)
-    requests = [request_bytes(job["url"], job["headers"], body) for body in bodies]
+    requests = [request_bytes(job["url"], {**job["headers"], **_key(job)}, body) for body in bodies]
     parts = urlsplit(job["url"])
     outcome = uvloop.run(run_load(parts.hostname or "", parts.port or 80, requests, job["connections"]))
     told = {

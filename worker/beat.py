@@ -54,10 +54,11 @@ class TickScheduler(Scheduler):  # type: ignore[misc] # Celery is untyped
                 self.apply_async(entry, producer=self.producer, advance=False)
                 unsent.pop(0)
         except (SchedulingError, redis.RedisError) as error:
-            for name in unsent:  # what is reserved and never queued would keep its next turns back
-                arrived(name)
             if self._loss.is_due():
                 _log.warning("tick_lost", error=type(error.__context__ or error).__name__)
+        finally:
+            for name in unsent:  # what is reserved and never queued would keep its next turns back
+                arrived(name)
 
 
 def _seconds(entry: ScheduleEntry) -> float:

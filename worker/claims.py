@@ -38,15 +38,17 @@ _ROUTE = text("""
     FROM lane l JOIN credential c ON c.id = l.credential_id WHERE l.id = :lane
 """)
 
-# The gate is asked row by row along the due index. As a join it leaves the planner a choice, and a wrong guess at what
-# passes the gate makes it sort all that is due for each claim. Nor may two CTEs be joined: of those it knows nothing,
-# and compares each row with each.
+# Those of a paused batch are passed over at once, while its sweep takes them out of the index (worker/steering.py). For
+# the others the gate is asked row by row along that index. As a join it would leave the planner a choice, and a wrong
+# guess at what passes the gate makes it sort all that is due for each claim. Nor may two CTEs be joined: of those it
+# knows nothing, and compares each row with each.
 _CLAIM = text(f"""
     WITH due AS (
         SELECT m.id, m.state, m.reason, m.batch_id
         FROM message m
         WHERE m.lane_id = :lane AND m.state IN ('queued', 'retrying') AND NOT m.held
           AND m.next_attempt_at <= statement_timestamp()
+          AND (m.batch_id = ANY(ARRAY(SELECT id FROM batch WHERE paused_at IS NOT NULL))) IS NOT TRUE
           AND (SELECT {GATE} FROM (SELECT) AS one LEFT JOIN batch b ON b.id = m.batch_id)
           AND EXISTS (SELECT FROM lane l WHERE l.id = :lane AND (l.kind IS NULL OR :is_probe))
         ORDER BY m.next_attempt_at, m.id

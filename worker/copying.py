@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import psycopg
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 _COPY = """
@@ -30,9 +30,9 @@ def copy_messages(session: Session, lines: Iterable[str]) -> None:
     try:
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             copy.write("\n".join(lines))
-    except psycopg.OperationalError as error:
-        # Raised below SQLAlchemy: in its own clothes, so that a server that went away is known as such.
-        raise OperationalError("COPY message", None, error) from error
+    except psycopg.Error as error:
+        # Raised below SQLAlchemy: in its clothes, so that a server that went away is known as such.
+        raise DBAPIError.instance("COPY message", None, error, psycopg.Error) from error
 
 
 def _escaped(text: str) -> str:

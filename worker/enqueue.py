@@ -74,9 +74,7 @@ class _Schedule:
 
 def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
     """Store one message without a batch. Does not commit. Errors: Refusal."""
-    (draft,) = draft_messages(session, [order])
-    if isinstance(draft, Refusal):
-        raise draft
+    draft = _draft(_find_places(session, {order.surface}), order)
     store_messages(session, [draft])
     return draft.accepted
 
@@ -89,11 +87,17 @@ class Draft:
     line: str
 
 
-def draft_messages(session: Session, orders: Sequence[MessageOrder]) -> list[Draft | Refusal]:
-    """For each order its draft, or why it is refused. The surfaces stay locked, so that `store_messages` may follow."""
-    places = _find_places(session, {order.surface for order in orders})
-    drafts: list[Draft | Refusal] = []
+def draft_messages(session: Session, orders: Sequence[MessageOrder]) -> list[Draft | Refusal | None]:
+    """For each order its draft, or why it is refused. The surfaces stay locked, so that `store_messages` may follow.
+
+    None: there is no such surface, or somebody is changing it, for whom the others must not wait: to be done by itself.
+    """
+    places = _find_places(session, {order.surface for order in orders}, only_free=True)
+    drafts: list[Draft | Refusal | None] = []
     for order in orders:
+        if _find(places, order.surface) is None:
+            drafts.append(None)
+            continue
         try:
             drafts.append(_draft(places, order))
         except Refusal as refusal:
@@ -167,7 +171,7 @@ def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
 
 # Locks out a PATCH or DELETE of either row until we commit, and sees the row as those left it. In the order of their
 # IDs: those who change a surface or a credential lock no more than that one, so nobody waits for us in a circle.
-_FIND_PLACES = sa.text("""
+_FIND_PLACES = """
     SELECT now() AS now, s.id AS surface_id, s.name, l.id AS lane_id, s.channel, s.message_type, s.sender,
            s.default_country,
            s.callback_data AS s_callback_data, c.callback_data AS c_callback_data,
@@ -180,14 +184,16 @@ _FIND_PLACES = sa.text("""
     WHERE (s.name = ANY(:names) OR s.id = ANY(:ids)) AND s.deleted_at IS NULL AND c.deleted_at IS NULL
     ORDER BY s.id
     FOR KEY SHARE OF s, c
-""")
+"""
+_FIND = sa.text(_FIND_PLACES)
+_FIND_FREE = sa.text(f"{_FIND_PLACES} SKIP LOCKED")
 
 
-def _find_places(session: Session, surfaces: Collection[str]) -> _Places:
-    """By name, and by ID, of all surfaces among these references."""
+def _find_places(session: Session, surfaces: Collection[str], *, only_free: bool = False) -> _Places:
+    """By name, and by ID, of all surfaces among these references; `only_free`: without those being changed."""
     ids = [surface_id for surface in surfaces if (surface_id := _id_of(surface)) is not None]
     places: dict[str | UUID, _Place] = {}
-    for row in session.execute(_FIND_PLACES, {"names": list(surfaces), "ids": ids}):
+    for row in session.execute(_FIND_FREE if only_free else _FIND, {"names": list(surfaces), "ids": ids}):
         places[row.name] = places[row.surface_id] = _read_place(row)
     return places
 
@@ -221,9 +227,13 @@ def _read_place(row: Any) -> _Place:
     )
 
 
+def _find(places: _Places, surface: str) -> _Place | None:
+    return places.get(_id_of(surface) or surface)  # no name looks like an ID
+
+
 def _place(places: _Places, surface: str) -> _Place:
     """Errors: Refusal."""
-    place = places.get(_id_of(surface) or surface)  # no name looks like an ID
+    place = _find(places, surface)
     if place is None:
         raise Refusal.of_field("surface", "there is no surface of this name or id: create it, or correct the reference")
     if place.channel is Channel.MMS:

@@ -2,7 +2,7 @@
 
 import gc
 
-_YOUNG = 50_000  # objects made and still alive, before the collector looks at them
+_YOUNG = 10_000  # objects made and still alive, before the collector looks at them
 
 
 def settle_memory() -> None:

@@ -19,13 +19,21 @@ from worker.states import REASONED, State
 SHARDS = 8
 
 _CHANGES = rows_of("tally", subject_id="uuid", state="text", reason="text", n="bigint")
-# With Changes.values(). The rows are locked in the order of their keys, which those are in.
-UPSERT = f"""
-    INSERT INTO tally AS t (subject_id, state, reason, n, shard)
-    SELECT v.*, CAST(:tally_shard AS smallint) FROM {_CHANGES} AS v
-    ON CONFLICT (subject_id, state, reason, shard) DO UPDATE SET n = t.n + excluded.n
-"""
-_UPSERT = text(UPSERT)
+
+
+def upsert(*after: str) -> str:
+    """SQL that takes Changes.values(). Inside a statement, its last part: `after` names the CTEs that are done before,
+    which PostgreSQL else runs in an order of its own. The rows are locked in the order of their keys.
+    """
+    done = " AND ".join(f"(SELECT count(*) FROM {name}) >= 0" for name in after) or "true"
+    return f"""
+        INSERT INTO tally AS t (subject_id, state, reason, n, shard)
+        SELECT v.*, CAST(:tally_shard AS smallint) FROM {_CHANGES} AS v WHERE {done}
+        ON CONFLICT (subject_id, state, reason, shard) DO UPDATE SET n = t.n + excluded.n
+    """
+
+
+_UPSERT = text(upsert())
 
 _READ = text("""
     SELECT subject_id, state, reason, sum(n)::bigint AS n FROM tally WHERE subject_id = ANY(:subjects)

@@ -7,8 +7,8 @@ from functools import lru_cache
 from uuid import UUID
 
 import structlog
-from celery.signals import worker_process_init
-from sqlalchemy.exc import DBAPIError
+from celery.signals import celeryd_after_setup, worker_process_init
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker import lanes, recovery, steering
 from worker.app import celery_app
@@ -48,12 +48,17 @@ def _lookups() -> Lookups:
     return Lookups(engine(), _infobip(), LogBudget(redis_client()), settings(), nudge)
 
 
+@celeryd_after_setup.connect
+def _settle_memory(**_: object) -> None:
+    """Before the pool is forked: so its processes share what they all have."""
+    settle_memory()
+
+
 @worker_process_init.connect
-def _begin_as_a_process(**_: object) -> None:
+def _forget_what_the_parent_opened(**_: object) -> None:
     """A forked pool process must not share its parent's connections."""
     for made in (engine, redis_client, _infobip, _sender, _lookups):
         made.cache_clear()
-    settle_memory()
 
 
 @celery_app.task
@@ -94,7 +99,7 @@ def _is_sweep_due() -> bool:
     try:
         with glance(engine()) as connection:
             return recovery.is_due(connection, settings()) or steering.is_due(connection)
-    except DBAPIError:
+    except SQLAlchemyError:
         return True
 
 

@@ -18,7 +18,7 @@ from sqlmodel import Session
 from worker.columns import column, rows_of
 from worker.gate import GATE
 from worker.states import FINAL, REASONED, WAITING, State, may_become
-from worker.tally import UPSERT, Changes
+from worker.tally import Changes, upsert
 from worker.words import AttemptOutcome
 
 _LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
@@ -78,7 +78,8 @@ _WRITE = text(f"""
             doubted_at = CASE WHEN v.outcome = 'in doubt' THEN coalesce(a.doubted_at, :at) ELSE a.doubted_at END
         FROM {_SETTLED} AS v
         WHERE a.message_id = v.message_id AND a.number = v.number
-    ), counted AS ({UPSERT})
+        RETURNING a.message_id
+    ), counted AS ({upsert("moved", "settled")})
     SELECT count(*) FROM moved
 """)
 
@@ -128,11 +129,8 @@ def lock(session: Session, ids: Iterable[UUID], *, only_free: bool = False) -> d
     wanted = list(set(ids))
     if not wanted:
         return {}
-    if only_free:
-        wanted = list(session.execute(_LOCK_FREE, {"ids": wanted}).scalars())
-    else:
-        session.execute(_LOCK, {"ids": wanted})
-    return {row[0]: _locked(row) for row in session.execute(_READ, {"ids": wanted}).all()}
+    found = session.execute(_LOCK_FREE if only_free else _LOCK, {"ids": wanted}).scalars().all()
+    return {row[0]: _locked(row) for row in session.execute(_READ, {"ids": found}).all()}
 
 
 def _locked(row: Any) -> LockedMessage:

@@ -131,6 +131,26 @@ def test_key_that_is_occupied_elsewhere_keeps_no_other_send_waiting(
     assert len(session.exec(select(Message)).all()) == 21
 
 
+def test_surface_that_is_being_changed_keeps_no_other_send_waiting(
+    api: httpx.Client, engine: Engine, session: Session, make_surface
+) -> None:
+    make_surface()
+    make_surface(name="changing", credential="account")
+    waiting: list[httpx.Response] = []
+    with engine.connect() as elsewhere:
+        elsewhere.execute(text("SELECT FROM surface WHERE name = 'changing' FOR UPDATE"))
+        body = {**SEND, "surface": "changing"}
+        blocked = threading.Thread(target=lambda: waiting.append(api.post("/v1/messages", json=body)))
+        blocked.start()
+        others = together(api, [(SEND, None) for _ in range(10)])
+        assert {answer.status_code for answer in others} == {202}
+        assert not waiting
+        elsewhere.rollback()
+        blocked.join()
+    assert waiting[0].status_code == 202
+    assert len(session.exec(select(Message)).all()) == 11
+
+
 BLOCKED = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
 
 

@@ -79,6 +79,13 @@ def test_claim_reads_what_it_takes(session: Session, lane: MadeLane, state: str,
     assert _most_rows(session, claims._CLAIM, values) <= FEW * 24  # 24 batches fit one page, which is read for each
 
 
+def test_claim_passes_over_a_paused_batch_without_asking_for_each(session: Session, lane: MadeLane) -> None:
+    _filled(session, lane, "queued", OPEN, "all")
+    session.execute(text("UPDATE batch SET paused_at = now()"))
+    values = {"lane": lane.id, "limit": FEW, "submission": new_id(), "version": 1, "lease": 60, "is_probe": False}
+    assert _most_rows(session, claims._CLAIM, values) <= MANY  # the messages once, and not the batches for each of them
+
+
 @KNOWLEDGE
 @pytest.mark.parametrize("state", ["queued", "retrying"])
 def test_expiry_reads_what_it_takes(session: Session, lane: MadeLane, state: str, knows: str) -> None:
