@@ -151,6 +151,8 @@ class GroupCommit(Generic[T, A]):
             try:
                 with open_session(self._engine) as session:
                     answers = self._work(session, items)
+                    if len(answers) != len(items):  # found before the commit: an error stores nothing
+                        raise ValueError(f"{len(answers)} answers for {len(items)} requests")
                     session.commit()
                 return answers
             except Exception as error:

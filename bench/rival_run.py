@@ -19,6 +19,7 @@ import redis
 
 from bench.bodies import CALLBACK_DATA, CONTENT_TEMPLATE_ID, PRINCIPAL_ENTITY_ID, SENDER, TEXT
 from bench.errors import MeasureFailed
+from bench.processes import end
 from bench.rival.tasks import CONCURRENCY, QUEUE, READY, make_celery
 from bench.stage import Stage
 from bench.usage import cpu_seconds
@@ -27,8 +28,8 @@ from worker.ids import new_id
 DATABASE = "rival"
 _REDIS_DATABASE = 9
 _WARM_UP = 4  # messages for each pool process
+_BOOKS_SECONDS = 10.0  # until the last commit of a worker that was just done
 _START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
 _MOST_SECONDS = 300.0
 _PAGE = 10_000
 
@@ -144,12 +145,7 @@ def _worker(environment: dict[str, str], concurrency: int, log_path: Path) -> It
         _wait_until_ready(process, log_path)
         yield process.pid
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def _wait_until_ready(process: "subprocess.Popen[str]", log_path: Path) -> None:
@@ -171,7 +167,7 @@ def _wait_until_ready(process: "subprocess.Popen[str]", log_path: Path) -> None:
 def _check(dsn: str, messages: int) -> None:
     """Every message was sent, by the rival's own books."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + _BOOKS_SECONDS
         while True:
             row = connection.execute("SELECT count(*) FROM message WHERE state = 'sent'").fetchone()
             if row is not None and row[0] == messages:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 import httpx
 
 from bench.errors import MeasureFailed
+from bench.processes import end
 from bench.stage import free_port
 
 _START_SECONDS = 20.0
-_STOP_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -29,12 +29,7 @@ def served(application: str, environment: Mapping[str, str] | None = None) -> It
         _wait_until_it_answers(application, url, process)
         yield url
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def _wait_until_it_answers(application: str, url: str, process: subprocess.Popen[bytes]) -> None:
