@@ -41,7 +41,7 @@ format: install ## Put the code in its form
 lock: install ## Pin versions and hashes anew from pyproject.toml
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -o requirements.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra embedded --extra dev -c requirements.txt --universal \
+	$(BIN)/uv pip compile -q pyproject.toml --extra embedded --extra dev -c requirements.txt --universal --no-strip-extras \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.txt
 
 bench: install ## Speed measured beside its rivals, each goal with its figure; ONLY=webhooks,singles takes some
