@@ -12,7 +12,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8001, help="0 takes a free one")
     parser.add_argument(
-        "--push-retry-unit-seconds", type=float, default=60.0, help="a failed push waits unit + unit * n * n"
+        "--push-retry-seconds",
+        dest="push_retry_unit_seconds",
+        type=float,
+        default=60.0,
+        help="unit: a failed push waits unit + unit * n * n",
     )
     parser.add_argument("--push-tries", type=int, default=12, help="tries of one push, the first included")
     parser.add_argument("--logs-per-minute", type=int, default=120, help="calls of the logs; 0 is no limit")

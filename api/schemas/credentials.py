@@ -103,7 +103,11 @@ class CredentialOut(BaseModel):
     messages_per_second: int | None
     lanes: list[LaneOut]
     webhook_urls: Annotated[
-        WebhookUrls | None, Field(description="What to enter at Infobip; shown to `admin` only, else null.")
+        WebhookUrls | None,
+        Field(
+            description="Where Infobip pushes; shown to `admin` only, else null. `reports` goes out with each message: "
+            "nothing has to be set at Infobip for it. `inbound` is for a later release."
+        ),
     ]
     created_at: datetime
     updated_at: datetime

@@ -121,7 +121,7 @@ class Receiver:
 
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox("--push-retry-unit-seconds", "0.1", "--push-tries", "4", "--logs-per-minute", "0")
+    sandbox = Sandbox("--push-retry-seconds", "0.1", "--push-tries", "4", "--logs-per-minute", "0")
     yield sandbox
     sandbox.stop()
 

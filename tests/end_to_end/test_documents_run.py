@@ -1,0 +1,221 @@
+"""The documents' commands, run as they stand: a newcomer's first messages, and the walk of each reader.
+
+The blocks of one name are one script. Only addresses, tokens, ports and folders are put in place, and each must be
+found where the document has it: a changed default must not send these tests to somebody's own servers.
+"""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.documents import DOCUMENTS, ROOT, named_blocks, recipe, spans
+from tests.end_to_end.conftest import reachable_folder
+from tests.processes import answers, free_port, running_sandbox, wait_for
+from worker.settings import Settings
+
+API = f"http://127.0.0.1:{Settings.model_fields['api_port'].default}"
+SANDBOX = f"http://127.0.0.1:{Settings.model_fields['sandbox_port'].default}"
+STOP = "kill $(jobs -p)"
+STOP_SECONDS = 10  # as `delivery up` promises
+
+# In place of the documents' second: until nothing is on its way to Infobip or a handset.
+SETTLED = """until [ "$(for state in queued sending sent; do call "$API/v1/messages?state=$state&limit=1"; done \
+  | grep -c '"items":\\[\\]')" = 3 ]; do command sleep 0.1; done"""
+
+
+def run(name: str, changes: Mapping[str, str]) -> list[Any]:
+    """What the blocks of that name print, line by line; JSON where it is an object."""
+    done = subprocess.run(
+        ["bash", "-c", script(name, changes)], cwd=ROOT, env=clean(), capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) if line.startswith("{") else line for line in done.stdout.splitlines() if line]
+
+
+def script(name: str, changes: Mapping[str, str]) -> str:
+    text = "\n".join(block.text for block in named_blocks()[name])
+    for old, new in changes.items():
+        assert old in text, f"the blocks {name} do not hold {old}"
+        text = text.replace(old, new)
+    ours = " ".join(changes.values())
+    assert [address for address in re.findall(r"127\.0\.0\.1:\d+", text) if address not in ours] == []
+    return f"set -euo pipefail\n{text}"
+
+
+def clean(**variables: str) -> dict[str, str]:
+    """A shell in which nothing of this product is set."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("DELIVERY_")}
+    return {**others, "no_proxy": "127.0.0.1", **variables}
+
+
+@dataclass(frozen=True)
+class Up:
+    """What `make up` started."""
+
+    api: str
+    sandbox: str
+    token_options: str
+
+    @property
+    def changes(self) -> dict[str, str]:
+        return {API: self.api, "token create": f"token create {self.token_options}"}
+
+
+@pytest.fixture(scope="module")
+def up(request: pytest.FixtureRequest) -> Iterator[Up]:
+    """README's `make up`, in a folder and on ports of its own. Ends as Ctrl-C ends it."""
+    (block,) = named_blocks()["up"]
+    assert block.text == "make up\n"
+    (command,) = recipe("up")
+    port, sandbox_port = free_port(), free_port()
+    with reachable_folder(request.session) as folder:
+        data = str(folder / "data")
+        options = ["--data-dir", data, "--port", str(port), "--sandbox-port", str(sandbox_port), "--metrics-port", "0"]
+        process = subprocess.Popen(
+            [*shlex.split(command), *options], cwd=ROOT, env=clean(), stdout=subprocess.PIPE, text=True
+        )
+        with process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == f"ready http://127.0.0.1:{port}\n"
+                yield Up(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}", f"--data-dir {data}")
+                process.send_signal(signal.SIGINT)
+                assert process.wait(STOP_SECONDS) == 0
+            finally:
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def first_messages(up: Up) -> list[Any]:
+    """What the README's first messages print; the other walks use what they leave behind."""
+    return run("first-messages", {**up.changes, SANDBOX: up.sandbox, "sleep 2": SETTLED})
+
+
+def test_the_readme_takes_a_newcomer_to_delivered_reports_with_callback_data(first_messages: list[Any]) -> None:
+    _, surface, batch, reports, *calls = first_messages
+    assert surface["name"] == "orders"
+    assert batch["counts"] == {"delivered": 3}
+    assert {item["callback_data"] for item in reports["items"]} == {"order-5512", "order-5513", "order-5514"}
+    assert {item["status"]["group"] for item in reports["items"]} == {"DELIVERED"}
+    sent = [json.dumps(call["request"]) for call in calls if call["path"] == "/sms/3/messages"]
+    assert any("order-5513" in request and "1201150000000000001" in request for request in sent)
+
+
+def journey_engineer_sends_once_and_correlates_the_outcome(said: list[Any], _: Up) -> None:
+    first, again, found, feed = said
+    assert first == again
+    assert [(item["id"], item["state"]) for item in found["items"]] == [(first["id"], "delivered")]
+    assert [(item["message_id"], item["callback_data"]) for item in feed["items"]] == [(first["id"], "login-77")]
+
+
+def administrator_creates_changes_and_deletes_a_credential_without_seeing_its_key(said: list[Any], up: Up) -> None:
+    created, read, changed, token = said
+    assert read == created
+    assert [created["api_key_hint"], changed["api_key_hint"]] == ["0001", "0002"]
+    assert changed["messages_per_second"] == 50
+    assert [lane["reason"] for lane in changed["lanes"]] == [None] * 4
+    assert "-key-" not in json.dumps(said)
+    with httpx.Client(base_url=up.api, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as reader:
+        assert reader.get("/v1/credentials/kite-books-eu").status_code == 404
+        assert reader.get("/v1/credentials/kite-books").status_code == 200
+
+
+def operator_sees_trouble_and_its_reason_and_steers_the_batch(said: list[Any], _: Up) -> None:
+    alive, ready, batch, message, paused, resumed, credential = said
+    assert alive == {"status": "ok"}
+    assert ready["status"] == "ready"
+    assert batch["counts"] == {"retrying": 1, "failed": 1}
+    assert {reason["reason"] for reason in batch["reasons"]} == {"EC_ABSENT_SUBSCRIBER", "EC_UNKNOWN_SUBSCRIBER"}
+    assert "after EC_ABSENT_SUBSCRIBER: The phone was off" in message["reason"]
+    assert {"accepted", "attempt", "report", "retry_scheduled"} <= {event["kind"] for event in message["timeline"]}
+    assert [paused["state"], resumed["state"]] == ["paused", "running"]
+    assert [lane["held_until"] for lane in credential["lanes"]] == [None] * 4
+
+
+WALKS: dict[str, tuple[Callable[[list[Any], Up], None], dict[str, str]]] = {
+    "journey-engineer": (journey_engineer_sends_once_and_correlates_the_outcome, {"sleep 2": SETTLED}),
+    "administrator": (administrator_creates_changes_and_deletes_a_credential_without_seeing_its_key, {}),
+    "operator": (operator_sees_trouble_and_its_reason_and_steers_the_batch, {"sleep 2": SETTLED}),
+}
+
+
+def test_every_block_with_a_name_is_run_here() -> None:
+    assert set(named_blocks()) == {"up", "first-messages", *WALKS, "sandbox", "one-by-one"}
+
+
+@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.usefixtures("first_messages")
+def test_walk_shows_what_its_reader_is_told(name: str, up: Up) -> None:
+    check, changes = WALKS[name]
+    check(run(name, {**up.changes, **changes}), up)
+
+
+def test_the_sandbox_s_walk_sends_looks_meets_a_fault_and_begins_anew() -> None:
+    with running_sandbox() as url:
+        said = run("sandbox", {SANDBOX: url})
+        wait_for(lambda: not answers(f"{url}/healthz"), 5)
+    sent, accepted, request, _, faults, refused, cleared, summary, emptied, outage = said
+    assert sent["messages"][0]["status"]["groupName"] == "PENDING"
+    assert [item["text"] for item in accepted["items"]] == ["Hello"]
+    assert (request["path"], request["status"]) == ("/sms/3/messages", 200)
+    assert [faults["too_many_requests"], cleared["too_many_requests"]] == [1, 0]
+    assert "429" in json.dumps(refused) or "TOO_MANY_REQUESTS" in json.dumps(refused)
+    assert [summary["accepted"], summary["requests"]] == [1, 2]
+    assert set(emptied.values()) == {0}
+    assert outage == {"seconds": 1}
+
+
+def test_the_processes_one_by_one_deliver_a_message_and_stop(
+    empty_database_url: str, redis_url: str, own_folder: Path
+) -> None:
+    assert STOP in spans(DOCUMENTS[0])
+    port = free_port()
+    api = f"http://127.0.0.1:{port}"
+    changes = {
+        "postgresql://delivery:secret@127.0.0.1:5432/delivery": shlex.quote(empty_database_url),
+        "redis://127.0.0.1:6379/0": redis_url,
+        "https://delivery.example.com": api,
+        "delivery api &": f"delivery api --port {port} &",
+        **{f"METRICS_PORT={number}": f"METRICS_PORT={free_port()}" for number in (9100, 9101, 9102)},
+    }
+    text = f"{script('one-by-one', changes)}\ntrap '{STOP}' TERM\nwait || wait\n"
+    said, logs = own_folder / "said", own_folder / "logs"
+    with running_sandbox() as sandbox, said.open("w") as out, logs.open("w") as err:
+        environment = clean(DELIVERY_ALLOWED_PROVIDER_HOSTS=sandbox.removeprefix("http://"))
+        shell = subprocess.Popen(
+            ["bash", "-c", text], cwd=ROOT, env=environment, stdout=out, stderr=err, start_new_session=True
+        )
+        try:
+            wait_for(lambda: answers(f"{api}/readyz") or shell.poll() is not None, 60, every=0.2)
+            assert shell.poll() is None, logs.read_text()
+            _, token = said.read_text().split()[:2]
+            with httpx.Client(base_url=api, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+                deliver_one(client, sandbox)
+            shell.terminate()
+            assert shell.wait(30) == 0, logs.read_text()
+        finally:
+            if shell.poll() is None:
+                os.killpg(shell.pid, signal.SIGKILL)
+                shell.wait()
+
+
+def deliver_one(client: httpx.Client, sandbox: str) -> None:
+    def post(path: str, **body: Any) -> dict[str, Any]:
+        answer = client.post(path, json=body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    post("/v1/credentials", name="own", base_url=sandbox, api_key="any")
+    post("/v1/surfaces", name="own", channel="sms", message_type="transactional", credential="own", sender="KITEBK")
+    message = post("/v1/messages", surface="own", to="+919900000001", text="Hello")["id"]
+    wait_for(lambda: client.get(f"/v1/messages/{message}").json()["state"] == "delivered", 60, every=0.1)
