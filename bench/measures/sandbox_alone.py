@@ -11,7 +11,8 @@ from bench.served import served
 from bench.sizes import Sizes
 from bench.stage import Stage
 from worker.ids import new_id
-from worker.infobip.payloads import Outgoing, sms_request
+from worker.infobip.payloads import Content, Outgoing, send_request
+from worker.words import Channel
 
 _MESSAGES_A_REQUEST = 500
 _CONNECTIONS = 4  # as many as there are pool processes that send
@@ -38,13 +39,12 @@ def measure(bench: Bench) -> list[Figure]:
 
 def _bodies(stage: Stage, sizes: Sizes) -> list[bytes]:
     """Requests as the product's workers write them."""
+    content = Content(SENDER, TEXT, CALLBACK_DATA, PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID)
     return [
-        sms_request(
+        send_request(
+            Channel.SMS,
             new_id(),
-            [
-                Outgoing(uuid4(), 1, to, SENDER, TEXT, CALLBACK_DATA, PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID, 3600.0)
-                for to in itertools.islice(stage.to, _MESSAGES_A_REQUEST)
-            ],
+            [Outgoing(uuid4(), 1, to, 3600.0, content) for to in itertools.islice(stage.to, _MESSAGES_A_REQUEST)],
             0.0,
             "http://127.0.0.1:9/reports",
         ).body

@@ -22,7 +22,8 @@ from worker.errors import (
     Violation,
 )
 from worker.ids import attempt_id, parse_attempt_id
-from worker.infobip.client import Account, Answer, LogPage
+from worker.infobip.account import Account
+from worker.infobip.answers import Answer, LogPage
 from worker.infobip.payloads import SendRequest
 from worker.infobip.reports import Report, parse_item
 from worker.infobip.statuses import verdict

@@ -1,16 +1,29 @@
-"""SMS v3 send requests, as `POST /sms/3/messages` takes them."""
+"""What we ask of Infobip, as its API takes it: sends, and questions to its logs. The channels differ in one table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from worker.ids import attempt_id
+from worker.words import Channel
 
-SMS_PATH = "/sms/3/messages"
 MOST_VALIDITY_SECONDS = 48 * 3600  # Infobip lowers longer ones to this without a word
+MOST_LOG_ROWS = 1000  # a page; Infobip's maximum
+IDS_A_CALL = 47  # so many of the longest, 42 characters each, fit the 2,048 that Infobip allows
+
+
+class Content(NamedTuple):
+    """What recipients may share. Each field is a column of message and of batch: the claim reads them by these names,
+    and messages go out together only where all of them are equal."""
+
+    sender: str
+    text: str
+    callback_data: str | None
+    principal_entity_id: str | None
+    content_template_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +33,8 @@ class Outgoing:
     message_id: UUID
     number: int  # of the attempt
     recipient: str
-    sender: str
-    text: str
-    callback_data: str | None
-    principal_entity_id: str | None
-    content_template_id: str | None
     remaining_seconds: float  # until expires_at, when it was claimed
+    content: Content
 
     @property
     def wire_id(self) -> str:
@@ -50,50 +59,72 @@ class SendRequest:
         return group[destination : destination + 1] if destination >= 0 else []
 
 
-def sms_request(bulk_id: UUID, messages: Sequence[Outgoing], elapsed_seconds: float, report_url: str) -> SendRequest:
+def send_request(
+    channel: Channel, bulk_id: UUID, messages: Sequence[Outgoing], elapsed_seconds: float, report_url: str
+) -> SendRequest:
     """The body for these messages; those that differ only in recipient share one entry with many destinations.
 
     `elapsed_seconds` have passed since the remaining validities were read; each goes out as the whole seconds left.
     """
-    entries: dict[tuple[Any, ...], list[int]] = {}
+    own = _CHANNELS[channel]
+    entries: dict[tuple[Content, int], list[int]] = {}
     for index, message in enumerate(messages):
         validity = min(int(message.remaining_seconds - elapsed_seconds), MOST_VALIDITY_SECONDS)
-        shared = (
-            message.sender,
-            message.text,
-            message.callback_data,
-            message.principal_entity_id,
-            message.content_template_id,
-            validity,
-        )
-        entries.setdefault(shared, []).append(index)
+        entries.setdefault((message.content, validity), []).append(index)
     body = {
         "messages": [
-            _entry(messages[group[0]], [messages[i] for i in group], shared[-1], report_url)
-            for shared, group in entries.items()
+            own.entry(
+                content,
+                validity,
+                [{"to": messages[i].recipient, "messageId": messages[i].wire_id} for i in group],
+                report_url,
+            )
+            for (content, validity), group in entries.items()
         ],
         "options": {"schedule": {"bulkId": str(bulk_id)}},
     }
-    return SendRequest(SMS_PATH, orjson.dumps(body), list(entries.values()))
+    return SendRequest(own.send_path, orjson.dumps(body), list(entries.values()))
 
 
-def _entry(first: Outgoing, group: Sequence[Outgoing], validity_seconds: int, report_url: str) -> dict[str, Any]:
+def log_query(channel: Channel, ids: Sequence[UUID] | Sequence[str], cursor: str | None) -> tuple[str, dict[str, str]]:
+    """Path and query for a page of the log rows of these bulk IDs, or of these message IDs of ours (text)."""
+    name = "messageId" if isinstance(ids[0], str) else "bulkId"
+    query = {name: ",".join(map(str, ids)), "limit": str(MOST_LOG_ROWS), "useCursor": "true"}
+    if cursor is not None:
+        query["cursor"] = cursor
+    return _CHANNELS[channel].logs_path, query
+
+
+def _sms_entry(
+    content: Content, validity_seconds: int, destinations: list[dict[str, str]], report_url: str
+) -> dict[str, Any]:
     options: dict[str, Any] = {"validityPeriod": {"amount": validity_seconds, "timeUnit": "SECONDS"}}
-    if first.principal_entity_id:
+    if content.principal_entity_id:
         # Infobip requires the entity inside indiaDlt; a template alone could not be attached.
-        options["regional"] = {"indiaDlt": {"principalEntityId": first.principal_entity_id}}
-        if first.content_template_id:
-            options["regional"]["indiaDlt"]["contentTemplateId"] = first.content_template_id
+        options["regional"] = {"indiaDlt": {"principalEntityId": content.principal_entity_id}}
+        if content.content_template_id:
+            options["regional"]["indiaDlt"]["contentTemplateId"] = content.content_template_id
     webhooks: dict[str, Any] = {
         "delivery": {"url": report_url, "intermediateReport": True},
         "contentType": "application/json",
     }
-    if first.callback_data is not None:
-        webhooks["callbackData"] = first.callback_data
+    if content.callback_data is not None:
+        webhooks["callbackData"] = content.callback_data
     return {
-        "sender": first.sender,
-        "destinations": [{"to": message.recipient, "messageId": message.wire_id} for message in group],
-        "content": {"text": first.text},
+        "sender": content.sender,
+        "destinations": destinations,
+        "content": {"text": content.text},
         "options": options,
         "webhooks": webhooks,
     }
+
+
+class _Channel(NamedTuple):
+    """What a channel has of its own."""
+
+    send_path: str
+    logs_path: str
+    entry: Callable[[Content, int, list[dict[str, str]], str], dict[str, Any]]
+
+
+_CHANNELS = {Channel.SMS: _Channel("/sms/3/messages", "/sms/3/logs", _sms_entry)}

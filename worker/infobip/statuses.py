@@ -13,8 +13,6 @@ from typing import Final, NamedTuple
 from worker.infobip.error_codes import ERROR_CODES, ErrorCode
 from worker.words import Outcome
 
-__all__ = ["STATUS_CODES", "Decider", "Outcome", "StatusCode", "Verdict", "explain", "verdict"]
-
 
 class Decider(StrEnum):
     STATUS = "status"
@@ -172,6 +170,7 @@ _BY_GROUP: Final[dict[int, _GroupRule]] = {
     ),
 }
 _GROUP_IDS: Final = {"ACCEPTED": 0, "PENDING": 1, "UNDELIVERABLE": 2, "DELIVERED": 3, "EXPIRED": 4, "REJECTED": 5}
+GROUP_LABELS: Final = {name: name.lower() for name in _GROUP_IDS}  # as metrics call them
 
 _UNKNOWN_ERROR_PERMANENT = (
     "Infobip gave an error this system does not know and says that the same message would fail again. "

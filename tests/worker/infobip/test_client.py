@@ -12,9 +12,10 @@ import pytest
 
 from tests.worker.infobip.test_payloads import BULK, HOOK, outgoing
 from worker.errors import CredentialRefused, NotSent, OutcomeUncertain, RequestRefused, SendError, Throttled
-from worker.infobip.client import Account, Infobip
-from worker.infobip.payloads import sms_request
-from worker.words import Channel, Outcome
+from worker.infobip.account import Account
+from worker.infobip.client import Infobip
+from worker.infobip.payloads import send_request
+from worker.words import Channel
 
 FLAT = {"errorCode": "E400", "description": "Bad request", "action": "Fix it", "violations": [], "resources": []}
 
@@ -89,7 +90,7 @@ def trickle(connection: socket.socket) -> None:
 
 
 def submit(infobip: Infobip, account: Account) -> object:
-    request = sms_request(BULK, [outgoing("911"), outgoing("912")], 0.0, HOOK)
+    request = send_request(Channel.SMS, BULK, [outgoing("911"), outgoing("912")], 0.0, HOOK)
     return infobip.submit(account, Channel.SMS, request, 30.0)
 
 
@@ -173,22 +174,6 @@ def test_403_tells_which_channel_it_is_about(infobip: Infobip) -> None:
     with serving(http(403)) as account, pytest.raises(CredentialRefused) as raised:
         submit(infobip, account)
     assert raised.value.only_channel is Channel.SMS
-
-
-def test_an_answer_is_read_by_message_and_strange_entries_are_missing(infobip: Infobip) -> None:
-    entries = [
-        {"messageId": "a", "status": {"groupId": 1, "id": 26}},
-        {"messageId": "b", "status": {"groupId": 5, "id": 52, "name": "REJECTED_DESTINATION"}},
-        {"messageId": 7, "status": {}},
-        {"messageId": "c"},
-        None,
-    ]
-    with serving(http(200, {"messages": entries})) as account:
-        answer = submit(infobip, account)
-    assert {key: v.outcome for key, v in answer.verdicts.items()} == {  # type: ignore[attr-defined]
-        "a": Outcome.PENDING,
-        "b": Outcome.PERMANENT,
-    }
 
 
 @pytest.mark.parametrize(

@@ -3,34 +3,37 @@
 from uuid import UUID
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infobip_api_client.models import SmsRequest
 
 from worker.ids import attempt_id, new_id
-from worker.infobip.payloads import Outgoing, SendRequest, sms_request
+from worker.infobip.payloads import Content, Outgoing, SendRequest, send_request
+from worker.models import Batch, Message
+from worker.words import Channel
 
 BULK = UUID("01a20405-ce9f-74a6-bc29-443efafb1900")
 HOOK = "https://example.org/webhooks/infobip/x/y/reports"
 
 
-def outgoing(recipient: str = "919900000001", **values: object) -> Outgoing:
-    defaults: dict[str, object] = {
-        "message_id": new_id(),
-        "number": 1,
-        "recipient": recipient,
-        "sender": "KITEBK",
-        "text": "Your parcel is on its way",
-        "callback_data": "order-5512",
-        "principal_entity_id": "1201150000000000001",
-        "content_template_id": "1207160000000000001",
-        "remaining_seconds": 3600.9,
-    }
-    return Outgoing(**{**defaults, **values})  # type: ignore[arg-type]
+CONTENT = Content(
+    sender="KITEBK",
+    text="Your parcel is on its way",
+    callback_data="order-5512",
+    principal_entity_id="1201150000000000001",
+    content_template_id="1207160000000000001",
+)
+
+
+def outgoing(
+    recipient: str = "919900000001", *, number: int = 1, remaining_seconds: float = 3600.9, **content: str | None
+) -> Outgoing:
+    return Outgoing(new_id(), number, recipient, remaining_seconds, CONTENT._replace(**content))
 
 
 def sent(*messages: Outgoing, elapsed: float = 0.0) -> tuple[SendRequest, SmsRequest]:
-    request = sms_request(BULK, messages, elapsed, HOOK)
+    request = send_request(Channel.SMS, BULK, messages, elapsed, HOOK)
     return request, SmsRequest.from_json(request.body.decode())
 
 
@@ -70,6 +73,17 @@ def test_messages_that_differ_only_in_recipient_share_one_entry() -> None:
     assert request.places == [[0, 1, 3], [2]]
 
 
+@pytest.mark.parametrize("field", Content._fields)
+def test_messages_that_differ_in_any_part_of_their_content_go_out_apart(field: str) -> None:
+    request, _ = sent(outgoing("911"), outgoing("912", **{field: "another"}))
+    assert request.places == [[0], [1]]
+    assert len({orjson.dumps({**e, "destinations": []}) for e in orjson.loads(request.body)["messages"]}) == 2
+
+
+def test_the_claim_finds_each_part_of_the_content_on_message_and_batch() -> None:
+    assert set(Content._fields) <= Message.model_fields.keys() & Batch.model_fields.keys()
+
+
 def test_a_place_names_its_messages_and_a_bad_place_none() -> None:
     request, _ = sent(outgoing("911"), outgoing("912"), outgoing("913", text="Another"))
     assert request.messages_at(0, 1) == [1]
@@ -106,5 +120,7 @@ def test_every_message_goes_out_once_with_its_own_values(rows: list[tuple[str | 
         for entry in entries
         for destination in entry["destinations"]
     }
-    assert found == {m.wire_id: (m.text, m.callback_data, int(m.remaining_seconds), m.recipient) for m in messages}
+    assert found == {
+        m.wire_id: (m.content.text, m.content.callback_data, int(m.remaining_seconds), m.recipient) for m in messages
+    }
     assert sorted(index for group in request.places for index in group) == list(range(len(messages)))

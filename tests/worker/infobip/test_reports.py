@@ -1,4 +1,4 @@
-"""Reading callbacks and log rows: tolerant of every field, exact about ours."""
+"""Delivery reports and log rows: tolerant of every field, exact about ours."""
 
 import json
 from datetime import UTC, datetime
@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.infobip.reports import BadItem, Report, UnreadableCallback, parse_item, parse_reports, storable
+from tests.worker.infobip.test_reading import anything
+from worker.infobip.reading import Unreadable
+from worker.infobip.reports import BadItem, Report, parse_item, parse_reports
 from worker.words import Outcome
 
 ID = "01a20405-ce9f-74a6-bc29-443efafb1900"
@@ -86,6 +88,24 @@ def test_an_unknown_group_is_kept_and_decides_nothing() -> None:
     assert not report.verdict.is_known
 
 
+@pytest.mark.parametrize(
+    ("group", "label"),
+    [
+        ("ACCEPTED", "accepted"),
+        ("PENDING", "pending"),
+        ("UNDELIVERABLE", "undeliverable"),
+        ("DELIVERED", "delivered"),
+        ("EXPIRED", "expired"),
+        ("REJECTED", "rejected"),
+        ("Delivered", "other"),
+        ("TELEPORTED", "other"),
+        (None, "other"),
+    ],
+)
+def test_a_group_has_one_of_few_labels(group: str | None, label: str) -> None:
+    assert read(status={"id": 5, "groupName": group}).group_label == label
+
+
 def test_a_bad_item_stands_beside_the_good_ones() -> None:
     body = json.dumps({"results": [ITEM, None, {"messageId": "theirs"}, ITEM | {"messageId": f"{ID}-1"}]}).encode()
     kinds = [type(item) for item in parse_reports(body)]
@@ -99,25 +119,11 @@ def test_one_report_with_a_lone_surrogate_does_not_cost_the_others() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b'{"results": 7}', b"{}", b"\xff\xfe", b"[" * 100_000])
 def test_what_is_no_callback_is_said_to_be_unreadable(body: bytes) -> None:
-    with pytest.raises(UnreadableCallback):
+    with pytest.raises(Unreadable):
         parse_reports(body)
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
 
 
 @given(st.dictionaries(st.sampled_from([*ITEM, "extra"]), anything))
 def test_no_item_makes_the_parser_fail(changes: dict[str, Any]) -> None:
     item = parse_item({**ITEM, **changes})
     assert isinstance(item, Report | BadItem)
-
-
-@given(anything)
-def test_what_is_stored_is_valid_json_for_postgres(value: Any) -> None:
-    text = json.dumps(storable(value), allow_nan=False)
-    assert "\\u0000" not in text
-    text.encode()

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.infobip.error_codes import ERROR_CODES, ErrorCode
-from worker.infobip.statuses import STATUS_CODES, Decider, Outcome, StatusCode, Verdict, explain, verdict
+from worker.infobip.statuses import STATUS_CODES, Decider, StatusCode, Verdict, explain, verdict
+from worker.words import Outcome
 
 PENDING = Outcome.PENDING
 DELIVERED = Outcome.DELIVERED

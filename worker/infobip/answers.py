@@ -1,0 +1,64 @@
+"""What Infobip answers to a send, and to a question of its logs: the bodies of a 200. All others: http_errors.py."""
+
+from dataclasses import dataclass
+
+from worker.errors import OutcomeUncertain
+from worker.infobip.reading import Unreadable, as_object, read_json, storable
+from worker.infobip.reports import BadItem, Report, parse_results, read_verdict
+from worker.infobip.statuses import Verdict
+from worker.words import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Infobip says of each message of a request, by its wire ID. Entries may be missing."""
+
+    verdicts: dict[str, Verdict]
+    details: dict[str, str]  # Infobip's words, where it did not just take the message
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Rows of Infobip's logs; `cursor` asks for those that follow, None where there are none."""
+
+    rows: list[Report | BadItem]
+    cursor: str | None
+
+
+def read_answer(status: int, body: bytes) -> Answer:
+    """The answer to a send that came with this HTTP status. Shape: {"messages": [{"messageId", "status"}]}.
+
+    Errors: OutcomeUncertain if it cannot be read.
+    """
+    try:
+        document = read_json(body)
+    except Unreadable as error:
+        raise OutcomeUncertain(f"HTTP {status} with an answer that is not JSON") from error
+    entries = as_object(document).get("messages")
+    if not isinstance(entries, list):
+        raise OutcomeUncertain(f'HTTP {status} with an answer that has no "messages" list')
+    answer = Answer({}, {})
+    for entry in map(as_object, entries):
+        wire_id, said = entry.get("messageId"), entry.get("status")
+        if not isinstance(wire_id, str) or not isinstance(said, dict):
+            continue  # as good as missing: the message it was meant for stays in doubt
+        verdict = read_verdict(said, as_object(entry.get("error")))
+        answer.verdicts[wire_id] = verdict
+        if verdict.outcome is not Outcome.PENDING:
+            words = [said.get(key) for key in ("name", "description", "action")]
+            answer.details[wire_id] = storable(". ".join(word for word in words if isinstance(word, str))[:500])
+    return answer
+
+
+def read_log_page(body: bytes, cursor: str | None) -> LogPage:
+    """The page that was asked for with this cursor. An empty page, or the same cursor again, is the end.
+
+    Shape: {"results": [as in a report], "cursor": {"nextCursor"}}. Errors: OutcomeUncertain if it cannot be read.
+    """
+    try:
+        document = read_json(body)
+        rows = parse_results(document)
+    except Unreadable as error:
+        raise OutcomeUncertain(f"the logs answered, but {error}") from error
+    following = as_object(document.get("cursor")).get("nextCursor")
+    return LogPage(rows, following if isinstance(following, str) and rows and following != cursor else None)
