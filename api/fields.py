@@ -11,8 +11,8 @@ import phonenumbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from worker.dlt import check_dlt_id
-from worker.durations import format_duration, parse_duration
-from worker.enqueue import LONGEST_VALIDITY, SHORTEST_VALIDITY
+from worker.durations import parse_duration
+from worker.validity import check_validity
 
 _MOST_JSON_BYTES = 64 * 1024
 _BIGGEST_INT = 2**63 - 1
@@ -69,11 +69,7 @@ def _keywords(value: Any) -> Any:
 def _period(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError("must be an ISO 8601 duration in quotes, such as PT30M")
-    span = parse_duration(value)
-    if not SHORTEST_VALIDITY <= span <= LONGEST_VALIDITY or span.microseconds:
-        bounds = f"from {format_duration(SHORTEST_VALIDITY)} to {format_duration(LONGEST_VALIDITY)}"
-        raise ValueError(f"must be whole seconds {bounds}")
-    return span
+    return check_validity(parse_duration(value))
 
 
 def _moment(value: Any) -> Any:

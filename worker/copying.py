@@ -1,31 +1,64 @@
 """Messages by COPY, a multiple of the speed of INSERT: their lines as text, written in one go.
 
-psycopg writes rows value by value, each by its type; that took twice as long as all the checks of a row.
+psycopg writes rows value by value, each by its type; that took twice as long as all the checks of a row. A line has two
+parts: what the messages of a batch have alike, made once, and what each has of its own.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
+import uuid_utils
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-_COPY = """
-    COPY message (batch_id, surface_id, lane_id, sender, origin, state, held, attempt_count, retry_count,
-                  next_attempt_at, expires_at, validity_seconds, created_at,
-                  id, recipient, text, callback_data, principal_entity_id, content_template_id)
-    FROM STDIN
-"""
+from worker.orders import Values
+from worker.states import State
+from worker.words import Origin
+
+
+class SharedColumns(NamedTuple):
+    """The first columns of a line, in their order and under the table's names."""
+
+    batch_id: UUID | None
+    surface_id: UUID | None
+    lane_id: UUID
+    sender: str | None  # only where no batch holds it
+    origin: Origin
+    state: State
+    next_attempt_at: datetime | None
+    expires_at: datetime
+    validity_seconds: int
+    created_at: datetime
+    held: bool = False
+    attempt_count: int = 0
+    retry_count: int = 0
+
+    def part(self) -> str:
+        """The first part of a line, up to its last tab."""
+        return "".join([f"{_field(value)}\t" for value in self])
+
+
+_OWN_COLUMNS = ("id", "recipient", "text", "callback_data", "principal_entity_id", "content_template_id")
+
+
+def own_part(*, message_id: UUID | uuid_utils.UUID, recipient: str, text: str | None, values: Values) -> str:
+    """The second part of a line. Of text and values only what the message holds itself."""
+    # Spelled out, in the order above: ten thousand times a batch, it takes half the time of a loop over them.
+    return (
+        f"{message_id}\t{_field(recipient)}\t{_field(text)}\t{_field(values.callback_data)}"
+        f"\t{_field(values.principal_entity_id)}\t{_field(values.content_template_id)}"
+    )
+
+
+_COPY = f"COPY message ({', '.join(SharedColumns._fields + _OWN_COLUMNS)}) FROM STDIN"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def fields(*values: object) -> str:
-    """The next columns of a line, in the order of the COPY above. None is NULL."""
-    return "\t".join(["\\N" if value is None else _escaped(str(value)) for value in values])
-
-
 def copy_messages(session: Session, lines: Iterable[str]) -> None:
-    """Each line: all columns, with a tab between its parts. Does not commit."""
+    """Each line: a shared part and an own one. Does not commit."""
     connection: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
     try:
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -35,7 +68,10 @@ def copy_messages(session: Session, lines: Iterable[str]) -> None:
         raise DBAPIError.instance("COPY message", None, error, psycopg.Error) from error
 
 
-def _escaped(text: str) -> str:
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    text = str(value)
     if "\\" in text or "\t" in text or "\n" in text or "\r" in text:
         return text.translate(_ESCAPES)
     return text

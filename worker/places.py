@@ -1,0 +1,134 @@
+"""Places: where messages of a surface go, what the surface and its credential give them, and when they may leave."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from worker.orders import Values
+from worker.refusals import Refusal
+from worker.validity import BadValidity, check_validity
+from worker.words import Channel
+
+FURTHEST_AHEAD = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A surface as it stands now, its lane, and what the two levels of surface and credential give together."""
+
+    now: datetime  # the database's
+    surface_id: UUID
+    lane_id: UUID
+    channel: Channel
+    message_type: str
+    sender: str
+    default_country: str | None
+    values: Values
+    validity: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    send_at: datetime | None  # None: at once
+    first_attempt_at: datetime
+    expires_at: datetime
+    validity_seconds: int
+
+
+# Locks out a PATCH or DELETE of either row until we commit, and sees the row as those left it. In the order of their
+# IDs: those who change a surface or a credential lock no more than that one, so nobody waits for us in a circle.
+_FIND_PLACES = """
+    SELECT now() AS now, s.id AS surface_id, s.name, l.id AS lane_id, s.channel, s.message_type, s.sender,
+           s.default_country,
+           s.callback_data AS s_callback_data, c.callback_data AS c_callback_data,
+           s.content_template_id AS s_content_template_id, c.content_template_id AS c_content_template_id,
+           s.principal_entity_id AS s_principal_entity_id, c.principal_entity_id AS c_principal_entity_id,
+           coalesce(s.validity_seconds, c.validity_period_hours * 3600) AS validity_seconds
+    FROM surface s
+    JOIN credential c ON c.id = s.credential_id
+    JOIN lane l ON l.credential_id = c.id AND l.channel = s.channel AND l.message_type = s.message_type
+    WHERE (s.name = ANY(:names) OR s.id = ANY(:ids)) AND s.deleted_at IS NULL AND c.deleted_at IS NULL
+    ORDER BY s.id
+    FOR KEY SHARE OF s, c
+"""
+_FIND = sa.text(_FIND_PLACES)
+_FIND_FREE = sa.text(f"{_FIND_PLACES} SKIP LOCKED")
+
+
+def find_place(session: Session, surface: str) -> Place:
+    """The place of a surface, by its name or ID, which stays locked. Errors: Refusal where there is none."""
+    place = find_places(session, [surface]).get(surface)
+    if place is None:
+        raise Refusal.of_field("surface", "there is no surface of this name or id: create it, or correct the reference")
+    return place
+
+
+def find_places(session: Session, surfaces: Collection[str], *, only_free: bool = False) -> dict[str, Place]:
+    """For each of these names and IDs its place, if there is one. The surfaces stay locked.
+
+    `only_free`: without those that somebody is changing.
+    """
+    ids = {surface: surface_id for surface in surfaces if (surface_id := _id_of(surface)) is not None}
+    found: dict[str | UUID, Place] = {}
+    for row in session.execute(
+        _FIND_FREE if only_free else _FIND, {"names": list(surfaces), "ids": list(ids.values())}
+    ):
+        found[row.name] = found[row.surface_id] = _read_place(row)
+    places = {surface: found.get(ids.get(surface, surface)) for surface in surfaces}  # no name looks like an ID
+    return {surface: place for surface, place in places.items() if place is not None}
+
+
+def require_sms(place: Place) -> None:
+    """Errors: Refusal."""
+    if place.channel is Channel.MMS:
+        raise Refusal.of_field("surface", "MMS sends are not available yet: name a surface whose channel is sms")
+
+
+def schedule_of(place: Place, send_at: datetime | None, validity: timedelta | None) -> Schedule:
+    """A time in the past means at once. The validity period counts from when the message may first leave.
+
+    Errors: Refusal.
+    """
+    try:
+        validity = check_validity(place.validity if validity is None else validity)
+    except BadValidity as error:
+        raise Refusal.of_field("validity_period", str(error)) from error
+    if send_at is not None and send_at - place.now > FURTHEST_AHEAD:
+        raise Refusal.of_field("send_at", f"lies more than {FURTHEST_AHEAD.days} days ahead")
+    start = send_at if send_at is not None and send_at > place.now else None
+    first = start or place.now
+    return Schedule(start, first, first + validity, int(validity.total_seconds()))
+
+
+def _id_of(surface: str) -> UUID | None:
+    try:
+        return UUID(surface)
+    except ValueError:
+        return None
+
+
+def _read_place(row: Any) -> Place:
+    levels = [
+        Values(
+            callback_data=getattr(row, f"{level}_callback_data"),
+            content_template_id=getattr(row, f"{level}_content_template_id"),
+            principal_entity_id=getattr(row, f"{level}_principal_entity_id"),
+        )
+        for level in ("s", "c")
+    ]
+    return Place(
+        now=row.now,
+        surface_id=row.surface_id,
+        lane_id=row.lane_id,
+        channel=Channel(row.channel),
+        message_type=row.message_type,
+        sender=row.sender,
+        default_country=row.default_country,
+        values=levels[0].over(levels[1]),
+        validity=timedelta(seconds=row.validity_seconds),
+    )

@@ -1,0 +1,126 @@
+"""Rows: from a message as asked for to a checked one, of a batch or sent singly. Nothing is written here."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Rejected, Row, Values
+from worker.recipients import BadRecipient, normalise
+from worker.refusals import Fault, Refusal
+from worker.rendering import MissingVariables, placeholders, render
+
+MOST_TEXT_BYTES = 4_000
+_MOST_LISTED = 1_000
+
+
+class Checked(NamedTuple):
+    """One message, ready to be written. `text` is None where it is the batch's; `values` are those it keeps itself."""
+
+    recipient: str
+    text: str | None
+    values: Values
+
+
+class BadRow(ValueError):
+    """What is wrong with one message, and in which field."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+
+def read_rows(order: BatchOrder, default_country: str | None, shared: Values) -> tuple[list[Checked], list[Rejected]]:
+    """The good rows, and the bad ones, both in the order of the request. `shared`: the batch's values, resolved.
+
+    Errors: Refusal of the batch's own text.
+    """
+    reader = RowReader(order.text, default_country, shared)
+    good: list[Checked] = []
+    rejected = list(order.rejected)
+    for row in order.rows:
+        try:
+            good.append(reader.read(row))
+        except BadRow as error:
+            rejected.append(Rejected(index=row.index, to=row.to, field=error.field, reason=error.reason))
+    return good, sorted(rejected, key=lambda row: row.index)
+
+
+class RowReader:
+    """Reads the rows of one batch. Errors: Refusal of the batch's own text."""
+
+    def __init__(self, batch_text: str | None, default_country: str | None, shared: Values) -> None:
+        self._shared = shared
+        self._default_country = default_country
+        self._batch_text = batch_text
+        # A template may be of any length; what is rendered from it is measured row by row.
+        self._is_template = batch_text is not None and bool(placeholders(batch_text))
+        if batch_text is not None and not self._is_template and (fault := _text_fault(batch_text)):
+            raise Refusal.of_field("text", fault)
+
+    def read(self, row: Row) -> Checked:
+        """Errors: BadRow."""
+        recipient = _read_recipient(row.to, self._default_country)
+        _check_entity(self._shared if row.values is NOTHING_GIVEN else row.values.over(self._shared))
+        if row.text is None and self._batch_text is not None and not self._is_template:
+            return Checked(recipient, None, row.values)
+        template = row.text if row.text is not None else self._batch_text
+        if template is None:
+            raise BadRow("text", "is missing: neither this row nor the batch has a text")
+        try:
+            text = render(template, row.variables or {})
+        except MissingVariables as error:
+            raise BadRow("variables", str(error)) from error
+        _check_text(text)
+        return Checked(recipient, text, row.values)
+
+
+def read_message(order: MessageOrder, default_country: str | None, above: Values) -> Checked:
+    """A single send: without a batch it keeps its text and all its values itself. `above`: what its surface gives.
+
+    Errors: BadRow.
+    """
+    recipient = _read_recipient(order.to, default_country)
+    _check_text(order.text)
+    if placeholders(order.text):
+        raise BadRow("text", "holds {{placeholders}}, which only a batch fills in: write the whole text")
+    values = order.values.over(above)
+    _check_entity(values)
+    return Checked(recipient, order.text, values)
+
+
+def refusal_of_rows(rejected: Sequence[Rejected], *, is_all: bool) -> Refusal:
+    """Of a whole batch, naming its bad rows. `is_all`: no good one is left."""
+    faults = [Fault(row.field, row.reason, row.index) for row in rejected[:_MOST_LISTED]]
+    unlisted = len(rejected) - len(faults)
+    count = f"{len(rejected):,} row{' is' if len(rejected) == 1 else 's are'} wrong" + (
+        f" (the first {len(faults):,} are listed, {unlisted:,} more are not)" if unlisted else ""
+    )
+    advice = "none is left to send" if is_all else 'correct them, or send on_invalid "skip" to leave them out'
+    return Refusal(f"{count}, and nothing was stored: {advice}", faults)
+
+
+def _read_recipient(to: str, default_country: str | None) -> str:
+    try:
+        return normalise(to, default_country)
+    except BadRecipient as error:
+        raise BadRow("to", str(error)) from error
+
+
+def _check_entity(values: Values) -> None:
+    """Infobip takes a template only inside an entity; alone it could not be attached, and DLT would refuse it."""
+    if values.content_template_id is not None and values.principal_entity_id is None:
+        reason = "needs a principal_entity_id beside it: give one here, on the surface or on the credential"
+        raise BadRow("content_template_id", reason)
+
+
+def _check_text(text: str) -> None:
+    fault = _text_fault(text)
+    if fault is not None:
+        raise BadRow("text", fault)
+
+
+def _text_fault(text: str) -> str | None:
+    if not text.strip():
+        return "is empty"
+    size = len(text) if text.isascii() else len(text.encode())
+    return f"has {size:,} bytes in UTF-8: at most {MOST_TEXT_BYTES:,} fit" if size > MOST_TEXT_BYTES else None
