@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from api import auth, problems
-from api.acceptance import announce
+from api.announcing import announce
 from api.documentation import DESCRIPTION, TAGS, complete
 from api.edge import Edge
 from api.group_commit import GroupCommit
@@ -19,10 +19,9 @@ from api.routes import batches, credentials, health, messages, reports, surfaces
 from api.shortcut import Shortcut
 from api.single_sends import write_sends
 from worker import nudges
-from worker.db import make_engine
+from worker.db import database_url, make_engine
 from worker.memory import settle_memory
 from worker.secrets import BadSecretKeys, check_keys
-from worker.settings import settings
 
 ROUTERS = (
     messages.router,
@@ -59,11 +58,8 @@ def create_app() -> FastAPI:
         check_keys()
     except BadSecretKeys as error:
         raise SystemExit(str(error)) from None
-    url = settings().database_url
-    if url is None:
-        raise SystemExit("DELIVERY_DATABASE_URL is not set: start with `delivery up`, or name a PostgreSQL server")
     engine = make_engine(
-        url.get_secret_value(),
+        database_url(),
         pool_size=_CONNECTIONS,
         max_overflow=_THREADS + _WAITING_THREADS + 2 - _CONNECTIONS,
         lock_seconds=5,  # a request that waits longer would take a thread from others
@@ -78,9 +74,12 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     app.state.engine = engine
-    # About a second's worth: a flood of single sends must not keep a one-time password waiting for longer.
-    app.state.sends_writer = GroupCommit(engine, write_sends, after_commit=announce, most_waiting=2_000)
-    app.state.reports_writer = GroupCommit(engine, webhooks.write_pushes)
+    groups: tuple[GroupCommit[Any, Any], ...] = (
+        # About a second's worth: a flood of single sends must not keep a one-time password waiting for longer.
+        GroupCommit(engine, write_sends, after_commit=announce, most_waiting=2_000),
+        GroupCommit(engine, webhooks.write_pushes),
+    )
+    app.state.group_commits = {group.work: group for group in groups}
     app.state.known_callers = Recent(auth.KNOWN_SECONDS)
     app.state.known_webhook_tokens = Recent(webhooks.KNOWN_SECONDS)
     problems.install(app)
@@ -94,14 +93,14 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     app.state.lone_sends = anyio.CapacityLimiter(_WAITING_THREADS)
-    writers = (app.state.sends_writer, app.state.reports_writer)
-    for writer in writers:
-        writer.start()
+    groups = app.state.group_commits.values()
+    for group in groups:
+        group.start()
     settle_memory()
     try:
         yield
     finally:
-        for writer in writers:
-            await anyio.to_thread.run_sync(writer.stop)
+        for group in groups:
+            await anyio.to_thread.run_sync(group.stop)
         await anyio.to_thread.run_sync(nudges.stop)
         app.state.engine.dispose()

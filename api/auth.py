@@ -1,6 +1,6 @@
 """Who calls, and what they may do: bearer tokens with scopes. `admin` implies all others.
 
-Each route declares its caller (`caller: Reader`), and with it the scope; tests/api/test_routes_have_scopes.py walks
+Each route declares its caller (`caller: MayRead`), and with it the scope; tests/api/test_routes_have_scopes.py walks
 them all. The scope is checked before the body is read.
 """
 
@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
+from api.database import engine_of
 from api.problems import Forbidden, Unauthorized
 from api.recent import Recent
 from worker.db import open_session
@@ -58,10 +59,10 @@ class Needs:
         return caller
 
 
-Sender = Annotated[Caller, Depends(Needs(Scope.SEND))]
-Reader = Annotated[Caller, Depends(Needs(Scope.READ))]
-Operator = Annotated[Caller, Depends(Needs(Scope.REPLAY))]
-Admin = Annotated[Caller, Depends(Needs(Scope.ADMIN))]
+MaySend = Annotated[Caller, Depends(Needs(Scope.SEND))]
+MayRead = Annotated[Caller, Depends(Needs(Scope.READ))]
+MayReplay = Annotated[Caller, Depends(Needs(Scope.REPLAY))]
+MayAdmin = Annotated[Caller, Depends(Needs(Scope.ADMIN))]
 
 
 async def _find_caller(request: Request, bare: str) -> Caller | None:
@@ -69,7 +70,7 @@ async def _find_caller(request: Request, bare: str) -> Caller | None:
     if bootstrap and hmac.compare_digest(bootstrap.get_secret_value().encode(), bare.encode()):
         return _BOOTSTRAP
     known: KnownCallers = request.app.state.known_callers
-    return await known.get(bare, lambda: _read_caller(request.app.state.engine, bare))
+    return await known.get(bare, lambda: _read_caller(engine_of(request), bare))
 
 
 def _read_caller(engine: Engine, bare: str) -> Caller | None:

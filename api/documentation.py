@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, plus the bodies that our routes read themselves (requests.JsonBody)."""
+"""The OpenAPI document: FastAPI's own, plus the bodies that our routes read themselves (bodies.JsonBody)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from api.requests import JsonBody
+from api.bodies import JsonBody
 
 DESCRIPTION = """
 Hand SMS to Infobip through **surfaces**: each names a channel, a message type, a credential (an Infobip account) and a

@@ -4,7 +4,6 @@ import random
 import time
 
 import structlog
-from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,7 +41,7 @@ class Edge:
         except ClientDisconnect:
             status = status or _CLIENT_GONE
         except Exception as error:
-            answer = of_bug(Request(scope), error)
+            answer = of_bug(error)
             if status == 0:
                 await answer(scope, receive, send_noting)
         _log_access(scope, status, time.perf_counter() - started)

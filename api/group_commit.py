@@ -12,26 +12,35 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
+from fastapi import Request
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from api.problems import Unavailable
 from worker.db import is_away, open_session
+from worker.logs import log_bug
+from worker.sqlstates import has_given_way
 
 _log = structlog.get_logger()
 
 _MOST_REQUESTS = 256
 _TRIES = 3
-_RETRIED = {"40001", "40P01"}  # serialisation failure, deadlock: the same again may well pass
 
 T = TypeVar("T")
 A = TypeVar("A")
+Work = Callable[[Session, Sequence[T]], Sequence[A | Exception]]
+
+
+async def commit_together(request: Request, work: Work[T, A], item: T, weight: int = 1) -> A:
+    """What `work` answers for the item, done and committed together with what else arrives now (GroupCommit.submit).
+    `work` is one of those that app.create_app lists."""
+    groups: Mapping[Any, GroupCommit[T, A]] = request.app.state.group_commits
+    return await groups[work].submit(item, weight)
 
 
 @dataclass(slots=True)
@@ -53,14 +62,14 @@ class GroupCommit(Generic[T, A]):
     def __init__(
         self,
         engine: Engine,
-        work: Callable[[Session, Sequence[T]], Sequence[A | Exception]],
+        work: Work[T, A],
         *,
         after_commit: Callable[[Sequence[A]], None] | None = None,
         most_weight: int = 5_000,
         most_waiting: int = 10_000,
     ) -> None:
         self._engine = engine
-        self._work = work
+        self.work = work
         self._after_commit = after_commit
         self._most_weight = most_weight
         self._most_waiting = most_waiting
@@ -104,7 +113,7 @@ class GroupCommit(Generic[T, A]):
             try:
                 self._write(group)
             except BaseException as error:  # a bug, or an exit: these requests fail of it, and the writer lives on
-                _log.error("group_lost", requests=len(group), error=type(error).__name__)
+                log_bug(_log, "group_lost", error, requests=len(group))
                 _resolve(group, [RuntimeError("the work of its group was lost")] * len(group))
 
     def _take(self) -> list[_Waiting[T, A]]:
@@ -143,27 +152,23 @@ class GroupCommit(Generic[T, A]):
         try:
             self._after_commit(answers)
         except Exception as error:  # what is committed is answered, and the writer lives on
-            _log.error("after_commit_failed", error=type(error).__name__)
+            log_bug(_log, "after_commit_failed", error)
 
     def _commit(self, items: list[T]) -> Sequence[A | Exception] | Exception:
-        """One transaction: its answers, or the error that ended it. A deadlock is tried again."""
+        """One transaction: its answers, or the error that ended it. One that gave way to another is tried again."""
         for attempt in range(1, _TRIES + 1):
             try:
                 with open_session(self._engine) as session:
-                    answers = self._work(session, items)
+                    answers = self.work(session, items)
                     if len(answers) != len(items):  # found before the commit: an error stores nothing
                         raise ValueError(f"{len(answers)} answers for {len(items)} requests")
                     session.commit()
                 return answers
             except Exception as error:
-                if attempt == _TRIES or not _may_pass_again(error):
+                if attempt == _TRIES or not has_given_way(error):
                     return error
                 time.sleep(random.uniform(0.005, 0.05) * attempt)
         raise AssertionError("unreachable")
-
-
-def _may_pass_again(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _RETRIED
 
 
 def _resolve(group: Sequence[_Waiting[T, A]], answers: Sequence[A | Exception]) -> None:

@@ -1,52 +1,59 @@
 """The one error body: application/problem+json (RFC 9457), for every error a caller can meet."""
 
-import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from worker.db import is_away
-from worker.refusals import Fault, Refusal
+from worker.logs import log_bug
+from worker.refusals import Conflict, Fault, Gone, NotFound, Refusal
+from worker.sqlstates import has_given_way
 
 _log = structlog.get_logger()
 
 _RETRY_AFTER_SECONDS = 2
-_SERIALISATION, _DEADLOCK = "40001", "40P01"
 _MOST_FAULTS = 1_000
 
 
 class Unauthorized(Refusal):
-    status = 401
     title = "Not authorised"
 
 
 class Forbidden(Refusal):
-    status = 403
     title = "Scope missing"
 
 
 class TooLarge(Refusal):
-    status = 413
     title = "Body too large"
 
 
 class UnsupportedBody(Refusal):
-    status = 415
     title = "Body of another type expected"
 
 
 class Unavailable(Refusal):
-    status = 503
     title = "Unavailable for now"
+
+
+STATUS: Mapping[type[Refusal], int] = {  # a kind that is not here has its parent's
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Gone: 410,
+    TooLarge: 413,
+    UnsupportedBody: 415,
+    Refusal: 422,
+    Unavailable: 503,
+}
+_HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="delivery"'}}  # what HTTP asks for beside a status
 
 
 def install(app: FastAPI) -> None:
@@ -74,9 +81,9 @@ def problem(
     return Response(orjson.dumps(body), status, dict(headers or {}), media_type="application/problem+json")
 
 
-def of_bug(request: Request, error: Exception) -> Response:
+def of_bug(error: Exception) -> Response:
     """503 where the database is away (also when only a commit's answer was lost), else 500 without internals."""
-    if is_unavailable(error):
+    if is_away(error) or has_given_way(error):
         _log.warning("database_away", error=type(error).__name__)
         return of_refusal(
             Unavailable(
@@ -84,23 +91,8 @@ def of_bug(request: Request, error: Exception) -> Response:
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
             )
         )
-    # Not the message: an error of the database quotes the row, which holds numbers and texts.
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in ours[-8:]]
-    _log.error("request_failed", error=type(error).__name__, sqlstate=_sqlstate(error), where=where)
+    log_bug(_log, "request_failed", error)
     return problem(500, "Internal error", "Something went wrong on our side; the log holds it under the request's ID")
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """The database is away, has no connection to give, or gave up this transaction for another's sake."""
-    return is_away(error) or isinstance(error, PoolTimeout) or _sqlstate(error) in {_SERIALISATION, _DEADLOCK}
-
-
-def _sqlstate(error: BaseException) -> str | None:
-    original = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(original, "sqlstate", None)
-    return state if isinstance(state, str) else None
 
 
 def refusal_of(error: ValidationError) -> Refusal:
@@ -145,20 +137,25 @@ def _too_long(error: Any) -> str | None:
 
 
 def of_refusal(error: Refusal) -> Response:
-    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else {}
-    if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = 'Bearer realm="delivery"'
-    return problem(error.status, error.title, error.detail, error.faults, headers)
+    status = status_of(type(error))
+    headers = dict(_HEADERS.get(status, {}))
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return problem(status, error.title, error.detail, error.faults, headers)
+
+
+def status_of(kind: type[Refusal]) -> int:
+    return next(STATUS[parent] for parent in kind.__mro__ if parent in STATUS)
 
 
 def _of_parameters(error: RequestValidationError) -> Response:
     """Path and query. An ID that cannot be one names nothing: 404."""
     errors = error.errors()
     if any(fault["loc"][0] == "path" for fault in errors):
-        return problem(404, "Not found", "There is nothing under this ID")
+        return of_refusal(NotFound("There is nothing under this ID"))
     faults = [_fault(tuple(fault["loc"][1:]), fault) for fault in errors]
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-    return problem(Refusal.status, Refusal.title, detail, faults)
+    return of_refusal(Refusal(detail, faults))
 
 
 def _of_framework(error: HTTPException) -> Response:

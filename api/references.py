@@ -1,15 +1,32 @@
-"""References to configuration: a row by its id or its name."""
+"""Rows of configuration, referred to by id or by name; and the names, of which no two that live are alike."""
 
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import col
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col
+
+from worker.models import Credential, Surface
+from worker.refusals import Conflict
 
 
 def is_referred(table: Any, reference: str) -> sa.ColumnElement[bool]:
-    """The condition that finds the row. Names never look like ids (api/fields.py), so one of the two is meant."""
+    """The condition that finds the row, unless it is deleted. Names never look like ids (api/fields.py), so one of the
+    two is meant."""
     try:
-        return col(table.id) == UUID(reference)
+        is_meant = col(table.id) == UUID(reference)
     except ValueError:
-        return col(table.name) == reference
+        is_meant = col(table.name) == reference
+    return sa.and_(is_meant, col(table.deleted_at).is_(None))
+
+
+def flush_name(session: Session, row: Credential | Surface) -> None:
+    """Write the row, whose name is new. Errors: Conflict, where another row has that name."""
+    noun, name = row.__tablename__, row.name  # an error of the flush takes what the row holds
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if f"{noun}_name" not in str(error.orig):  # the index of names
+            raise
+        raise Conflict(f'A {noun} named "{name}" exists already: choose another name, or change that one') from error

@@ -5,20 +5,21 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from worker.settings import settings
+from worker.sqlstates import has_given_way, is_not_now, sqlstate
 
 T = TypeVar("T")
-_DEADLOCK = {"40P01", "40001"}
 _DEADLOCK_TRIES = 4
-_NOT_NOW = {"57P01", "57P02", "57P03", "57014", "55P03", "58030"}
 
 
 def make_engine(
@@ -54,10 +55,15 @@ def make_engine(
 @lru_cache(maxsize=1)
 def engine() -> Engine:
     """This process's engine, from DELIVERY_DATABASE_URL."""
+    return make_engine(database_url())
+
+
+def database_url() -> str:
+    """Exits with one line where DELIVERY_DATABASE_URL is missing."""
     url = settings().database_url
     if url is None:
         raise SystemExit("DELIVERY_DATABASE_URL is not set: start with `delivery up`, or name a PostgreSQL server")
-    return make_engine(url.get_secret_value())
+    return url.get_secret_value()
 
 
 @contextmanager
@@ -81,23 +87,30 @@ def transact(bind: Engine, work: Callable[[Session], T], *, patience_seconds: fl
         try:
             with Session(bind, expire_on_commit=False) as session, session.begin():
                 return work(session)
-        except DBAPIError as error:
-            is_deadlock = getattr(error.orig, "sqlstate", None) in _DEADLOCK and attempt < _DEADLOCK_TRIES
-            if not is_deadlock and not (is_away(error) and time.monotonic() < ends):
+        except SQLAlchemyError as error:
+            is_tried_again = has_given_way(error) and attempt < _DEADLOCK_TRIES
+            if not is_tried_again and not (is_away(error) and time.monotonic() < ends):
                 raise
         time.sleep(random.uniform(0.01, 0.1) * min(attempt, 10))
     raise AssertionError("unreachable")
 
 
 def is_away(error: BaseException) -> bool:
-    """The database cannot be reached, went away, or is too busy, as opposed to refusing what it was given."""
-    if isinstance(error, InterfaceError):
+    """The database cannot be reached, went away, or is too busy, as opposed to refusing what it was given.
+
+    So is a pool that had no connection to give for as long as we wait: nothing was asked of the database.
+    """
+    if isinstance(error, (InterfaceError, PoolTimeout)):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    state: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
     if isinstance(error, OperationalError):
-        # No SQLSTATE: the connection itself failed. 08: connection, 57P0x: shutting down, 53: out of connections, disk
-        # or memory, 58030: the disk fails, 57014 and 55P03: a statement or a lock took longer than we wait.
-        return state is None or state.startswith(("08", "53")) or state in _NOT_NOW
+        state = sqlstate(error)
+        return state is None or is_not_now(state)  # None: the connection itself failed
     return False
+
+
+def database_now(session: Session) -> datetime:
+    """The one clock that decides."""
+    at: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return at

@@ -16,14 +16,14 @@ from sqlmodel import Session
 
 from worker.columns import column, rows_of
 from worker.refusals import Conflict
+from worker.sqlstates import LOCK_NOT_AVAILABLE, sqlstate
 
 WAIT_SECONDS = 10
 _MOMENT = 0.1
-_LOCK_NOT_AVAILABLE = "55P03"
 
 _WAIT = text("SELECT set_config('lock_timeout', :wait, true)")
 _WAIT_AS_BEFORE = text("SET LOCAL lock_timeout TO DEFAULT")
-_CLAIM = text("""
+_TAKE = text("""
     INSERT INTO idempotency_key (token_id, route, key, body_hash) VALUES (:token_id, :route, :key, :body_hash)
     ON CONFLICT DO NOTHING
 """)
@@ -43,7 +43,7 @@ _KEEP = text("""
     UPDATE idempotency_key SET status_code = :status_code, answer = :answer
     WHERE token_id = :token_id AND route = :route AND key = :key
 """)
-_CLAIM_FREE = text(f"""
+_TAKE_FREE = text(f"""
     INSERT INTO idempotency_key ({", ".join(_ANSWERED)})
     SELECT v.* FROM {rows_of(**_ANSWERED)} AS v ORDER BY v.token_id, v.route, v.key
     ON CONFLICT DO NOTHING
@@ -56,23 +56,26 @@ _PURGE = text("""
         ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED)
 """)
 
+Identity = tuple[UUID, str, str]
+
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """One request: who asks, which route (its template), under which key, and the SHA-256 of the raw body."""
+class Key:
+    """A key as one request gives it: who asks, which route (its template), the name, the raw body's SHA-256."""
 
     token_id: UUID
     route: str
-    key: str
+    name: str
     body_hash: bytes
 
     @property
-    def name(self) -> tuple[UUID, str, str]:
-        return (self.token_id, self.route, self.key)
+    def identity(self) -> Identity:
+        """A name counts for one token and one route, whatever body comes with it."""
+        return (self.token_id, self.route, self.name)
 
     @property
     def _row(self) -> dict[str, object]:
-        return {"token_id": self.token_id, "route": self.route, "key": self.key}
+        return {"token_id": self.token_id, "route": self.route, "key": self.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +92,16 @@ class KeyBusy(Conflict):
     title = "The same request is still being worked on"
 
 
-def claim(session: Session, wanted: Claim) -> KeptAnswer | None:
+def take(session: Session, key: Key) -> KeptAnswer | None:
     """The first answer given under this key, or None: then do the work, `keep` its answer, and commit both.
 
     Errors: KeyReused (another body), KeyBusy (the first request did not end within 10 s; roll back).
     """
-    while not _insert(session, wanted):
-        row = session.execute(_READ, wanted._row).one_or_none()
+    while not _insert(session, key):
+        row = session.execute(_READ, key._row).one_or_none()
         if row is None:  # purged in between
             continue
-        if bytes(row.body_hash) != wanted.body_hash:
+        if bytes(row.body_hash) != key.body_hash:
             raise KeyReused(
                 "This Idempotency-Key came with another body before: send a new key with a new request, "
                 "and the same body with the same key"
@@ -107,13 +110,13 @@ def claim(session: Session, wanted: Claim) -> KeptAnswer | None:
     return None
 
 
-def keep(session: Session, wanted: Claim, answer: KeptAnswer) -> None:
+def keep(session: Session, key: Key, answer: KeptAnswer) -> None:
     """Store the answer beside the work. Does not commit."""
-    session.execute(_KEEP, {**wanted._row, "status_code": answer.status, "answer": answer.body})
+    session.execute(_KEEP, {**key._row, "status_code": answer.status, "answer": answer.body})
 
 
-def claim_free(session: Session, wanted: Mapping[Claim, KeptAnswer]) -> set[tuple[UUID, str, str]]:
-    """The names of those claims whose key stands nowhere yet: each is kept at once, with the answer that its work will
+def take_free(session: Session, wanted: Mapping[Key, KeptAnswer]) -> set[Identity]:
+    """The identities of those keys that stand nowhere yet: each is kept at once, with the answer that its work will
     have. Does not commit. `wanted` names no key twice.
 
     A request that holds one of the keys elsewhere is waited for a moment only, since many others wait along. The keys
@@ -124,15 +127,15 @@ def claim_free(session: Session, wanted: Mapping[Claim, KeptAnswer]) -> set[tupl
     if not wanted:
         return set()
     rows = {
-        "token_id": column(claim.token_id for claim in wanted),
-        "route": column(claim.route for claim in wanted),
-        "key": column(claim.key for claim in wanted),
-        "body_hash": column("\\x" + claim.body_hash.hex() for claim in wanted),
+        "token_id": column(key.token_id for key in wanted),
+        "route": column(key.route for key in wanted),
+        "key": column(key.name for key in wanted),
+        "body_hash": column("\\x" + key.body_hash.hex() for key in wanted),
         "status_code": column(answer.status for answer in wanted.values()),
         "answer": column("\\x" + answer.body.hex() for answer in wanted.values()),
     }
     with _waiting_for_key(session, _MOMENT):
-        taken = session.execute(_CLAIM_FREE, rows).all()
+        taken = session.execute(_TAKE_FREE, rows).all()
     return {(row.token_id, row.route, row.key) for row in taken}
 
 
@@ -143,10 +146,10 @@ def purge(session: Session, older_than_days: int = 7, most: int = 10_000) -> int
     return int(deleted.rowcount)  # type: ignore[attr-defined]
 
 
-def _insert(session: Session, wanted: Claim) -> bool:
+def _insert(session: Session, key: Key) -> bool:
     """False where the key stands already. Waits for a transaction that holds it."""
     with _waiting_for_key(session, WAIT_SECONDS):
-        inserted = session.execute(_CLAIM, {**wanted._row, "body_hash": wanted.body_hash})
+        inserted = session.execute(_TAKE, {**key._row, "body_hash": key.body_hash})
     return bool(inserted.rowcount == 1)  # type: ignore[attr-defined]
 
 
@@ -157,7 +160,7 @@ def _waiting_for_key(session: Session, seconds: float) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         raise KeyBusy(
             f"The first request with this Idempotency-Key still runs after {WAIT_SECONDS} s: repeat this one later",

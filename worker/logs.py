@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 import time
+import traceback
 from typing import Any
 
 import orjson
 import structlog
 
 from worker.settings import settings
+from worker.sqlstates import sqlstate
 
 
 def configure_logging() -> None:
@@ -88,6 +90,17 @@ def _as_json(event: Any, **options: Any) -> bytes:
         return orjson.dumps(event, **options)
     except orjson.JSONEncodeError:  # half a character, or a number beyond 64 bits
         return json.dumps(event, **options).encode()
+
+
+def log_bug(log: Any, event: str, error: BaseException, **ids: object) -> None:
+    """A line, at error, about what should not happen: the error's class, its SQLSTATE, and where in our code it rose.
+
+    Never its message: an error of the database quotes the row, which holds numbers and texts.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in ours[-8:]]
+    log.error(event, error=type(error).__name__, sqlstate=sqlstate(error), where=where, **ids)
 
 
 def masked(recipient: str) -> str:

@@ -1,9 +1,11 @@
 """Requests that cannot be done as they stand: each error says what the caller has to change.
 
-Refusal           422  the body, a row or a reference in it
-  NotFound        404  nothing of that name or ID in the path
-  Conflict        409  something else stands in the way
-  Gone            410  it was there once
+Refusal           the body, a row or a reference in it
+  NotFound        nothing of that name or ID
+  Conflict        something else stands in the way
+  Gone            it was there once
+
+What each kind is over HTTP: api/problems.py.
 """
 
 from collections.abc import Sequence
@@ -21,9 +23,8 @@ class Fault:
 
 
 class Refusal(Exception):
-    """A business error that knows the status and title of its problem body."""
+    """`title` names the kind in a few words, `detail` what to change."""
 
-    status: ClassVar[int] = 422
     title: ClassVar[str] = "Request cannot be accepted"
 
     def __init__(self, detail: str, faults: Sequence[Fault] = (), retry_after_seconds: int | None = None) -> None:
@@ -39,15 +40,12 @@ class Refusal(Exception):
 
 
 class NotFound(Refusal):
-    status = 404
     title = "Not found"
 
 
 class Conflict(Refusal):
-    status = 409
     title = "Conflict"
 
 
 class Gone(Refusal):
-    status = 410
     title = "Gone"

@@ -6,14 +6,15 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Response
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from api.auth import Admin, Caller, Reader
+from api.auth import Caller, MayAdmin, MayRead
+from api.bodies import JsonBody, Posted
+from api.database import Database
 from api.fields import Text
+from api.once import Done, once
 from api.paging import Paging, newest_first
-from api.references import is_referred
-from api.requests import Database, Done, JsonBody, Posted, once
+from api.references import flush_name, is_referred
 from api.schemas.credentials import (
     CredentialChanges,
     CredentialIn,
@@ -22,16 +23,15 @@ from api.schemas.credentials import (
     LaneOut,
     WebhookUrls,
 )
-from worker import lanes, tally
-from worker.db import open_session
-from worker.infobip.client import Account
+from worker import holds, tally
+from worker.db import database_now, open_session
+from worker.infobip.account import Account
 from worker.models import Credential, Lane, Surface
 from worker.refusals import Conflict, NotFound
 from worker.secrets import decrypt, encrypt
 from worker.settings import settings
 from worker.states import LIVE
 from worker.tokens import Scope
-from worker.transitions import database_now
 from worker.words import Channel, MessageType
 
 router = APIRouter(prefix="/v1/credentials", tags=["Credentials"])
@@ -41,7 +41,7 @@ _HINT_FROM = 5  # characters: of a shorter key the hint would be all
 
 @router.post("", status_code=201, response_model=CredentialOut)
 def create_credential(
-    caller: Admin, posted: Annotated[Posted[CredentialIn], Depends(JsonBody(CredentialIn))]
+    caller: MayAdmin, posted: Annotated[Posted[CredentialIn], Depends(JsonBody(CredentialIn))]
 ) -> Response:
     """Store an Infobip account. Its key is checked only when it is first used."""
 
@@ -51,7 +51,7 @@ def create_credential(
             **fields, **_sealed(posted.body.api_key), webhook_token=encrypt(secrets.token_urlsafe(24))
         )
         session.add(credential)
-        _flush_name(session, credential.name)
+        flush_name(session, credential)
         for channel in Channel:
             session.add_all(
                 Lane(credential_id=credential.id, channel=channel, message_type=kind) for kind in MessageType
@@ -64,7 +64,7 @@ def create_credential(
 
 
 @router.get("")
-def list_credentials(caller: Reader, database: Database, paging: Annotated[Paging, Query()]) -> CredentialList:
+def list_credentials(caller: MayRead, database: Database, paging: Annotated[Paging, Query()]) -> CredentialList:
     """Credentials, newest first."""
     with open_session(database) as session:
         query = sa.select(Credential).where(col(Credential.deleted_at).is_(None))
@@ -73,7 +73,7 @@ def list_credentials(caller: Reader, database: Database, paging: Annotated[Pagin
 
 
 @router.get("/{credential}")
-def get_credential(caller: Reader, database: Database, credential: Text) -> CredentialOut:
+def get_credential(caller: MayRead, database: Database, credential: Text) -> CredentialOut:
     """One credential, by id or name, with its lanes: whether each is held, and why."""
     with open_session(database) as session:
         return _out(session, [find_credential(session, credential)], caller)[0]
@@ -81,7 +81,9 @@ def get_credential(caller: Reader, database: Database, credential: Text) -> Cred
 
 @router.patch("/{credential}", response_model=CredentialOut)
 def change_credential(
-    caller: Admin, credential: Text, posted: Annotated[Posted[CredentialChanges], Depends(JsonBody(CredentialChanges))]
+    caller: MayAdmin,
+    credential: Text,
+    posted: Annotated[Posted[CredentialChanges], Depends(JsonBody(CredentialChanges))],
 ) -> CredentialOut:
     """Change what is given; null clears. A new key or address counts from the next request on, and ends holds."""
     with open_session(posted.engine) as session:
@@ -97,9 +99,9 @@ def change_credential(
         found.version += is_moved
         if Account(found.base_url, posted.body.api_key or before.api_key).identity != before.identity:
             found.account_since = found.version
-        _flush_name(session, found.name)
+        flush_name(session, found)
         if is_moved:
-            lanes.release(session, found.id)
+            holds.release(session, found.id)
         session.refresh(found)
         answer = _out(session, [found], caller)[0]
         session.commit()
@@ -107,7 +109,7 @@ def change_credential(
 
 
 @router.delete("/{credential}", status_code=204)
-def delete_credential(caller: Admin, database: Database, credential: Text) -> None:
+def delete_credential(caller: MayAdmin, database: Database, credential: Text) -> None:
     """Delete a credential that nothing uses any more. What it sent stays readable."""
     with open_session(database) as session:
         found = find_credential(session, credential, for_update=True)
@@ -117,11 +119,11 @@ def delete_credential(caller: Admin, database: Database, credential: Text) -> No
 
 
 @router.post("/{credential}/resume", response_model=CredentialOut)
-def resume_credential(caller: Admin, database: Database, credential: Text) -> CredentialOut:
+def resume_credential(caller: MayAdmin, database: Database, credential: Text) -> CredentialOut:
     """End the holds of all lanes of the credential, now."""
     with open_session(database) as session:
         found = find_credential(session, credential, for_update=True)
-        lanes.release(session, found.id)
+        holds.release(session, found.id)
         answer = _out(session, [found], caller)[0]
         session.commit()
         return answer
@@ -129,7 +131,7 @@ def resume_credential(caller: Admin, database: Database, credential: Text) -> Cr
 
 def find_credential(session: Session, reference: str, *, for_update: bool = False) -> Credential:
     """By id or name. Errors: NotFound."""
-    query = select(Credential).where(is_referred(Credential, reference), col(Credential.deleted_at).is_(None))
+    query = select(Credential).where(is_referred(Credential, reference))
     found = session.exec(query.with_for_update() if for_update else query).one_or_none()
     if found is None:
         raise NotFound("There is no credential of this name or id")
@@ -138,17 +140,6 @@ def find_credential(session: Session, reference: str, *, for_update: bool = Fals
 
 def _sealed(api_key: str) -> dict[str, Any]:
     return {"api_key": encrypt(api_key), "api_key_hint": api_key[-4:] if len(api_key) >= _HINT_FROM else ""}
-
-
-def _flush_name(session: Session, name: str) -> None:
-    try:
-        session.flush()
-    except IntegrityError as error:
-        if "credential_name" not in str(error.orig):
-            raise
-        raise Conflict(
-            f'A credential named "{name}" exists already: choose another name, or change that one'
-        ) from error
 
 
 def _refuse_used(session: Session, credential: Credential) -> None:

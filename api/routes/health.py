@@ -9,9 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from sqlalchemy import text
 
+from api.database import Database
 from api.problems import Unavailable
-from api.requests import Database
 from worker.db import open_session
+from worker.redis_connection import connect
 from worker.settings import settings
 
 router = APIRouter(tags=["Health"])
@@ -56,14 +57,10 @@ def metrics() -> Response:
 
 
 def _is_redis_up() -> bool:
-    url = settings().redis_url
-    if url is None:
+    if settings().redis_url is None:
         return False
     try:
-        client = redis.Redis.from_url(
-            url.get_secret_value(), socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
-        )
-        with client:
+        with connect(_REDIS_SECONDS) as client:
             return bool(client.ping())
     except (redis.RedisError, ValueError):
         return False

@@ -8,18 +8,21 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session, col, select
 
-from api.acceptance import announce
-from api.auth import Reader, Sender
+from api.announcing import announce
+from api.auth import MayRead, MaySend
+from api.bodies import JsonBody, Posted
+from api.database import Database
 from api.fields import Text
-from api.group_commit import GroupCommit
+from api.group_commit import commit_together
+from api.once import Done, json_answer, once
+from api.orders import message_order
 from api.paging import Paging, newest_first
-from api.requests import Database, Done, JsonBody, Posted, json_answer, once
 from api.schemas.sends import MessageAccepted, MessageIn, MessageItem, MessageList, MessageOut
-from api.single_sends import STATUS, Send, answer_of
+from api.single_sends import STATUS, Send, answer_of, write_sends
 from worker.db import open_session
 from worker.enqueue import Accepted, enqueue_message
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
-from worker.orders import MessageOrder, Values
+from worker.orders import MessageOrder
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import NotFound, Refusal
 from worker.states import WAITING, State
@@ -37,30 +40,14 @@ class MessageSearch(Paging):
 
 @router.post("", status_code=202, response_model=MessageAccepted)
 async def send_message(
-    request: Request, caller: Sender, posted: Annotated[Posted[MessageIn], Depends(JsonBody(MessageIn))]
+    request: Request, caller: MaySend, posted: Annotated[Posted[MessageIn], Depends(JsonBody(MessageIn))]
 ) -> Response:
     """Accept one message. 202 means it is stored, and outlives whatever is restarted or emptied now."""
-    order = _order(posted.body)
-    writer: GroupCommit[Send, Accepted | None] = request.app.state.sends_writer
-    accepted = await writer.submit(Send(order, posted.claim))
+    order = message_order(posted.body)
+    accepted: Accepted | None = await commit_together(request, write_sends, Send(order, posted.key))
     if accepted is None:
         return await to_thread.run_sync(_send_by_itself, posted, order, limiter=request.app.state.lone_sends)
     return json_answer(answer_of(accepted), STATUS)
-
-
-def _order(body: MessageIn) -> MessageOrder:
-    return MessageOrder(
-        surface=body.surface,
-        to=body.to,
-        text=body.text,
-        values=Values(
-            callback_data=body.callback_data,
-            content_template_id=body.content_template_id,
-            principal_entity_id=body.principal_entity_id,
-        ),
-        send_at=body.send_at,
-        validity=body.validity_period,
-    )
 
 
 def _send_by_itself(posted: Posted[MessageIn], order: MessageOrder) -> Response:
@@ -72,7 +59,7 @@ def _send_by_itself(posted: Posted[MessageIn], order: MessageOrder) -> Response:
 
 
 @router.get("")
-def list_messages(caller: Reader, database: Database, search: Annotated[MessageSearch, Query()]) -> MessageList:
+def list_messages(caller: MayRead, database: Database, search: Annotated[MessageSearch, Query()]) -> MessageList:
     """Messages, newest first. A search for a rare state alone looks through all messages: add `batch` or `to`."""
     with open_session(database) as session:
         rows, cursor = newest_first(session, _matching(search), col(Message.id), search, lambda row: row[0].id)
@@ -81,7 +68,7 @@ def list_messages(caller: Reader, database: Database, search: Annotated[MessageS
 
 
 @router.get("/{message_id}")
-def get_message(caller: Reader, database: Database, message_id: UUID) -> MessageOut:
+def get_message(caller: MayRead, database: Database, message_id: UUID) -> MessageOut:
     """One message with its timeline: every attempt, what Infobip answered, every report, and what happens next."""
     with open_session(database) as session:
         row = session.execute(_WITH_BATCH.where(col(Message.id) == message_id)).one_or_none()

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 from pydantic import Field, model_validator
 from sqlmodel import col
 
-from api.auth import Reader
+from api.auth import MayRead
+from api.database import Database
 from api.fields import Text
 from api.paging import Paging
-from api.requests import Database
 from api.schemas.reports import ErrorOut, ReportFeed, ReportOut, StatusOut
 from worker.db import open_session
 from worker.feeds import read_feed
@@ -35,7 +35,7 @@ class FeedPlace(Paging):
 
 
 @router.get("")
-def list_reports(caller: Reader, database: Database, place: Annotated[FeedPlace, Query()]) -> ReportFeed:
+def list_reports(caller: MayRead, database: Database, place: Annotated[FeedPlace, Query()]) -> ReportFeed:
     """Recorded delivery reports, oldest first. Keep the last item's `cursor` and ask again `after` it."""
     query = sa.select(DeliveryReport)
     if place.message is not None:

@@ -5,21 +5,21 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Response
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from api.auth import Admin, Reader
+from api.auth import MayAdmin, MayRead
+from api.bodies import JsonBody, Posted
+from api.database import Database
 from api.fields import Text
+from api.once import Done, once
 from api.paging import Paging, newest_first
-from api.references import is_referred
-from api.requests import Database, Done, JsonBody, Posted, once
+from api.references import flush_name, is_referred
 from api.schemas.surfaces import SurfaceChanges, SurfaceIn, SurfaceList, SurfaceOut
-from worker.db import open_session
+from worker.db import database_now, open_session
 from worker.durations import format_duration
 from worker.models import Credential, Message, Surface
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.states import LIVE
-from worker.transitions import database_now
 
 router = APIRouter(prefix="/v1/surfaces", tags=["Surfaces"])
 
@@ -27,7 +27,7 @@ _COUNTED = 1_000  # live messages, at most: beyond, the exact number helps nobod
 
 
 @router.post("", status_code=201, response_model=SurfaceOut)
-def create_surface(caller: Admin, posted: Annotated[Posted[SurfaceIn], Depends(JsonBody(SurfaceIn))]) -> Response:
+def create_surface(caller: MayAdmin, posted: Annotated[Posted[SurfaceIn], Depends(JsonBody(SurfaceIn))]) -> Response:
     """Create a surface: channel, message type, credential and sender under one name."""
 
     def work(session: Session) -> Done:
@@ -35,7 +35,7 @@ def create_surface(caller: Admin, posted: Annotated[Posted[SurfaceIn], Depends(J
         surface = Surface(**_columns(posted.body.model_dump(exclude={"credential"})), credential_id=credential.id)
         _check_window(surface)
         session.add(surface)
-        _flush_name(session, surface.name)
+        flush_name(session, surface)
         session.refresh(surface)
         return Done(_out(surface, credential.name), 201)
 
@@ -43,15 +43,16 @@ def create_surface(caller: Admin, posted: Annotated[Posted[SurfaceIn], Depends(J
 
 
 @router.get("")
-def list_surfaces(caller: Reader, database: Database, paging: Annotated[Paging, Query()]) -> SurfaceList:
+def list_surfaces(caller: MayRead, database: Database, paging: Annotated[Paging, Query()]) -> SurfaceList:
     """Surfaces, newest first."""
     with open_session(database) as session:
-        rows, cursor = newest_first(session, _WITH_CREDENTIAL, col(Surface.id), paging, lambda row: row[0].id)
+        query = _WITH_CREDENTIAL.where(col(Surface.deleted_at).is_(None))
+        rows, cursor = newest_first(session, query, col(Surface.id), paging, lambda row: row[0].id)
         return SurfaceList(items=[_out(surface, name) for surface, name in rows], next_cursor=cursor)
 
 
 @router.get("/{surface}")
-def get_surface(caller: Reader, database: Database, surface: Text) -> SurfaceOut:
+def get_surface(caller: MayRead, database: Database, surface: Text) -> SurfaceOut:
     """One surface, by id or name."""
     with open_session(database) as session:
         return _out(*_find(session, surface))
@@ -59,7 +60,7 @@ def get_surface(caller: Reader, database: Database, surface: Text) -> SurfaceOut
 
 @router.patch("/{surface}", response_model=SurfaceOut)
 def change_surface(
-    caller: Admin, surface: Text, posted: Annotated[Posted[SurfaceChanges], Depends(JsonBody(SurfaceChanges))]
+    caller: MayAdmin, surface: Text, posted: Annotated[Posted[SurfaceChanges], Depends(JsonBody(SurfaceChanges))]
 ) -> SurfaceOut:
     """Change what is given; null clears. It applies to later sends: accepted messages keep what they were given.
 
@@ -71,14 +72,14 @@ def change_surface(
         for name, value in changes.items():
             setattr(found, name, value)
         _check_window(found)
-        _flush_name(session, found.name)
+        flush_name(session, found)
         session.refresh(found)
         session.commit()
         return _out(found, credential_name)
 
 
 @router.delete("/{surface}", status_code=204)
-def delete_surface(caller: Admin, database: Database, surface: Text) -> None:
+def delete_surface(caller: MayAdmin, database: Database, surface: Text) -> None:
     """Delete a surface that has no message on its way. What it sent stays readable."""
     with open_session(database) as session:
         found, _ = _find(session, surface, for_update=True)
@@ -92,10 +93,8 @@ def delete_surface(caller: Admin, database: Database, surface: Text) -> None:
         session.commit()
 
 
-_WITH_CREDENTIAL = (
-    sa.select(Surface, col(Credential.name))
-    .join(Credential, col(Credential.id) == Surface.credential_id)
-    .where(col(Surface.deleted_at).is_(None))
+_WITH_CREDENTIAL = sa.select(Surface, col(Credential.name)).join(
+    Credential, col(Credential.id) == Surface.credential_id
 )
 
 
@@ -109,7 +108,7 @@ def _find(session: Session, reference: str, *, for_update: bool = False) -> tupl
 
 def _credential(session: Session, reference: str) -> Credential:
     """Locked against deletion until the surface is committed."""
-    query = select(Credential).where(is_referred(Credential, reference), col(Credential.deleted_at).is_(None))
+    query = select(Credential).where(is_referred(Credential, reference))
     found = session.exec(query.with_for_update(key_share=True, read=True)).one_or_none()
     if found is None:
         raise Refusal.of_field("credential", "there is no credential of this name or id: create it first")
@@ -128,15 +127,6 @@ def _check_window(surface: Surface) -> None:
         raise Refusal.of_field(
             "window_off_reason", 'says why sending_window is "off": give both, or neither (null clears them)'
         )
-
-
-def _flush_name(session: Session, name: str) -> None:
-    try:
-        session.flush()
-    except IntegrityError as error:
-        if "surface_name" not in str(error.orig):
-            raise
-        raise Conflict(f'A surface named "{name}" exists already: choose another name, or change that one') from error
 
 
 def _out(surface: Surface, credential_name: str) -> SurfaceOut:

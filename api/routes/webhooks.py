@@ -12,15 +12,18 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
-from api.group_commit import GroupCommit
+from api.bodies import MEBIBYTE, read_body
+from api.database import engine_of
+from api.group_commit import commit_together
 from api.recent import Recent
-from api.requests import MEBIBYTE, read_body
 from worker.db import open_session
-from worker.infobip.reports import UnreadableCallback, parse_reports
+from worker.infobip.reading import Unreadable
+from worker.infobip.reports import parse_reports
 from worker.models import Credential
 from worker.refusals import NotFound
 from worker.reports import Items, apply_reports, keep_unreadable
 from worker.secrets import decrypt
+from worker.settings import settings
 
 router = APIRouter(prefix="/webhooks/infobip", tags=["Webhooks"])
 
@@ -53,7 +56,7 @@ async def _authentic(request: Request, credential_id: _IdText, token: str) -> UU
     except ValueError as error:
         raise _unknown() from error
     known: KnownTokens = request.app.state.known_webhook_tokens
-    tokens = await known.get(wanted, lambda: _read_tokens(request.app.state.engine, wanted)) or ()
+    tokens = await known.get(wanted, lambda: _read_tokens(engine_of(request), wanted)) or ()
     # No early end: the time taken must not tell how far a guess was right.
     matches = [hmac.compare_digest(token.encode(), right.encode()) for right in tokens]
     if not any(matches):
@@ -73,24 +76,23 @@ async def take_reports(request: Request, credential_id: Annotated[UUID, Depends(
         push = await run_in_threadpool(_read_push, credential_id, body)
     else:
         push = _read_push(credential_id, body)
-    writer: GroupCommit[Push, None] = request.app.state.reports_writer
-    await writer.submit(push, weight=max(1, len(push.items)))
+    await commit_together(request, write_pushes, push, weight=max(1, len(push.items)))
     return _TAKEN
 
 
 def write_pushes(session: Session, pushes: Sequence[Push]) -> list[None]:
-    """The work of the group commit. Does not commit."""
+    """The work of their group commit. Does not commit."""
     for push in pushes:
         if push.unreadable is not None:
             keep_unreadable(session, push.credential_id, push.unreadable)
-    apply_reports(session, [(push.credential_id, push.items) for push in pushes if push.items], source="push")
+    apply_reports(session, [(push.credential_id, push.items) for push in pushes if push.items], settings())
     return [None] * len(pushes)
 
 
 def _read_push(credential_id: UUID, body: bytes) -> Push:
     try:
         return Push(credential_id, parse_reports(body))
-    except UnreadableCallback:
+    except Unreadable:
         text = body[:_MOST_KEPT_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd")
         return Push(credential_id, unreadable=text)
 

@@ -59,7 +59,7 @@ def address(environment: pytest.MonkeyPatch, nudges: Nudges) -> Iterator[str]:
     """Where the application answers."""
     from api.app import create_app
 
-    for module in ("api.acceptance", "api.routes.batches"):
+    for module in ("api.announcing", "api.routes.batches"):
         environment.setattr(f"{module}.nudge", lambda *nudge: nudges.sent.append(nudge))
     environment.setattr("worker.nudges.stop", lambda: None)  # for the whole process, and other modules still nudge
     server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_config=None, access_log=False))
@@ -121,6 +121,41 @@ def make_surface(api: httpx.Client, make_credential: Make) -> Make:
         return created(api.post("/v1/surfaces", json=body))
 
     return make
+
+
+def check_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The one error body, of this status."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["status"] == status
+    assert set(body) <= {"type", "title", "status", "detail", "errors"}
+    assert body["title"]
+    assert body["detail"]
+    for error in body.get("errors", []):
+        assert set(error) <= {"index", "field", "message"}
+    return body
+
+
+def block_then_terminate(engine: Engine, lock: str) -> None:
+    """Hold `lock` until a backend waits for it, and end that one."""
+    with engine.connect() as holder:
+        holder.execute(text(lock))
+        until = time.monotonic() + 10
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watcher:
+            ended = False
+            while not ended and time.monotonic() < until:
+                ended = bool(
+                    watcher.execute(
+                        text(
+                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                        )
+                    ).all()
+                )
+                time.sleep(0.01)
+        holder.rollback()
+    assert ended
 
 
 def created(answer: httpx.Response) -> dict[str, Any]:

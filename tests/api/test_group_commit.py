@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from fastapi import Request
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from api.group_commit import GroupCommit
+from api.app import create_app
+from api.group_commit import GroupCommit, commit_together
 from api.problems import Unavailable
 from worker.db import is_away, make_engine
 from worker.refusals import Refusal
@@ -64,6 +66,13 @@ def test_requests_that_arrive_together_share_transactions(engine: Engine) -> Non
     rows = noted(engine)
     assert set(rows) == set(range(300))
     assert len(set(rows.values())) < 30
+
+
+def test_work_that_the_application_does_not_list_is_an_error_at_once(environment: pytest.MonkeyPatch) -> None:
+    app = create_app()
+    with pytest.raises(KeyError):
+        asyncio.run(commit_together(Request({"type": "http", "app": app}), note, 1))
+    app.state.engine.dispose()
 
 
 def test_request_is_answered_only_after_its_commit(engine: Engine) -> None:
@@ -164,6 +173,22 @@ def test_database_away_fails_all_of_the_group_and_is_not_run_one_by_one(engine: 
     away = make_engine("postgresql://postgres@127.0.0.1:1/nothing")
     answers = submit_all(away, note, range(10))
     assert all(isinstance(answer, Exception) and is_away(answer) for answer in answers)
+
+
+def test_pool_without_a_connection_to_give_fails_all_of_the_group_in_one_try(database_url: str) -> None:
+    engine = make_engine(database_url, pool_size=1, max_overflow=0)
+    engine.pool._timeout = 0.2  # type: ignore[attr-defined]
+    tries: list[int] = []
+
+    def work(session: Session, items: Sequence[int]) -> Answers:
+        tries.append(len(items))
+        return note(session, items)
+
+    with engine.connect():
+        answers = submit_all(engine, work, range(10))
+    assert all(isinstance(answer, Exception) and is_away(answer) for answer in answers)
+    assert len(tries) <= 2  # the first may have come before the others
+    engine.dispose()
 
 
 def test_connection_lost_before_the_commit_stores_nothing_and_the_next_group_works(engine: Engine) -> None:

@@ -85,7 +85,7 @@ def test_many_at_once_do_the_work_once(api: httpx.Client, session: Session, make
     assert len(session.exec(select(Batch)).all()) == 1
 
 
-CLAIM = text(
+OCCUPY = text(
     "INSERT INTO idempotency_key (token_id, route, key, body_hash) "
     "VALUES ('00000000-0000-0000-0000-000000000000', 'POST /v1/batches', 'order-1', 'x')"
 )
@@ -97,7 +97,7 @@ def test_second_request_waits_for_the_first_and_does_the_work_if_that_is_rolled_
     make_surface()
     answers: list[httpx.Response] = []
     with engine.connect() as first:
-        first.execute(CLAIM)
+        first.execute(OCCUPY)
         second = threading.Thread(target=lambda: answers.append(api.post("/v1/batches", json=BATCH, headers=KEY)))
         second.start()
         time.sleep(0.3)
@@ -113,7 +113,7 @@ def test_second_request_gives_up_after_a_while_with_409_and_retry_after(
     make_surface()
     monkeypatch.setattr(idempotency, "WAIT_SECONDS", 1)
     with engine.connect() as first:
-        first.execute(CLAIM)
+        first.execute(OCCUPY)
         answer = api.post("/v1/batches", json=BATCH, headers=KEY)
         first.rollback()
     assert answer.status_code == 409
@@ -123,8 +123,8 @@ def test_second_request_gives_up_after_a_while_with_409_and_retry_after(
 
 def test_waiting_ends_with_the_key_and_does_not_shorten_other_waits(session: Session, engine: Engine) -> None:
     before = session.execute(text("SHOW lock_timeout")).scalar_one()
-    claim = idempotency.Claim(UUID(int=1), "POST /x", "k", b"h")
-    assert idempotency.claim(session, claim) is None
+    key = idempotency.Key(UUID(int=1), "POST /x", "k", b"h")
+    assert idempotency.take(session, key) is None
     assert session.execute(text("SHOW lock_timeout")).scalar_one() == before
     session.rollback()
 

@@ -7,26 +7,17 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
+from api import problems
 from api.app import create_app
-from tests.api.conftest import BOOTSTRAP, SECRET_KEY
+from tests.api.conftest import BOOTSTRAP, SECRET_KEY, block_then_terminate, check_problem
+from worker.feeds import BadCursor, StaleCursor
+from worker.idempotency import KeyBusy, KeyReused
+from worker.refusals import Conflict, Gone, NotFound, Refusal
 from worker.settings import settings
 
 SEND = {"surface": "otp", "to": "+919876543210", "text": "hi"}
-
-
-def check(answer: httpx.Response, status: int) -> dict:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == status
-    assert set(body) <= {"type", "title", "status", "detail", "errors"}
-    assert body["title"]
-    assert body["detail"]
-    for error in body.get("errors", []):
-        assert set(error) <= {"index", "field", "message"}
-    return body
 
 
 @pytest.mark.parametrize(
@@ -58,7 +49,7 @@ def check(answer: httpx.Response, status: int) -> dict:
     ],
 )
 def test_error_without_body_is_a_problem(api: httpx.Client, method: str, path: str, status: int) -> None:
-    check(api.request(method, path), status)
+    check_problem(api.request(method, path), status)
 
 
 def test_wrong_method_names_the_right_ones(api: httpx.Client) -> None:
@@ -80,7 +71,7 @@ def test_wrong_method_names_the_right_ones(api: httpx.Client) -> None:
 )
 def test_body_that_is_not_a_json_object_is_422_and_says_where(api: httpx.Client, body: bytes, words: str) -> None:
     answer = api.post("/v1/messages", content=body, headers={"Content-Type": "application/json"})
-    assert words in check(answer, 422)["detail"]
+    assert words in check_problem(answer, 422)["detail"]
 
 
 @pytest.mark.parametrize(
@@ -118,14 +109,14 @@ def test_field_at_fault_is_named_with_what_to_change(
     api: httpx.Client, make_surface, change: dict, field: str, words: str
 ) -> None:
     make_surface()
-    errors = check(api.post("/v1/messages", json={**SEND, **change}), 422)["errors"]
+    errors = check_problem(api.post("/v1/messages", json={**SEND, **change}), 422)["errors"]
     assert [error["field"] for error in errors] == [field]
     assert words in errors[0]["message"]
     assert "index" not in errors[0]
 
 
 def test_missing_fields_are_all_named(api: httpx.Client) -> None:
-    errors = check(api.post("/v1/messages", json={}), 422)["errors"]
+    errors = check_problem(api.post("/v1/messages", json={}), 422)["errors"]
     assert [(error["field"], error["message"]) for error in errors] == [
         (name, "is missing") for name in ("surface", "to", "text")
     ]
@@ -134,7 +125,7 @@ def test_missing_fields_are_all_named(api: httpx.Client) -> None:
 @pytest.mark.parametrize("media_type", ["application/x-ndjson", "text/plain", "multipart/form-data"])
 def test_body_of_another_type_is_415(api: httpx.Client, media_type: str) -> None:
     answer = api.post("/v1/batches", content=b"{}\n", headers={"Content-Type": media_type})
-    assert "application/json" in check(answer, 415)["detail"]
+    assert "application/json" in check_problem(answer, 415)["detail"]
 
 
 def chunks(count: int) -> Iterator[bytes]:
@@ -146,17 +137,17 @@ def test_body_over_the_limit_is_413_by_its_announced_length(api: httpx.Client) -
     answer = api.post(
         "/v1/messages", content=b" " * (2 * 1024 * 1024 + 1), headers={"Content-Type": "application/json"}
     )
-    assert "2 MiB" in check(answer, 413)["detail"]
+    assert "2 MiB" in check_problem(answer, 413)["detail"]
 
 
 def test_body_over_the_limit_is_413_when_it_comes_in_chunks(api: httpx.Client) -> None:
     answer = api.post("/v1/messages", content=chunks(33), headers={"Content-Type": "application/json"})
-    check(answer, 413)
+    check_problem(answer, 413)
 
 
 def test_batch_may_be_larger_than_other_bodies(api: httpx.Client) -> None:
     answer = api.post("/v1/batches", content=chunks(40), headers={"Content-Type": "application/json"})
-    check(answer, 422)
+    check_problem(answer, 422)
 
 
 def test_bug_is_500_without_internals_and_its_log_line_without_values(
@@ -168,7 +159,7 @@ def test_bug_is_500_without_internals_and_its_log_line_without_values(
         raise RuntimeError("secret 919876543210")
 
     monkeypatch.setattr("api.single_sends.draft_messages", broken)
-    body = check(api.post("/v1/messages", json=SEND), 500)
+    body = check_problem(api.post("/v1/messages", json=SEND), 500)
     assert "secret" not in str(body)
     assert "RuntimeError" not in str(body)
     logged = "".join(capsys.readouterr())
@@ -191,25 +182,30 @@ def test_access_line_names_the_route_template_only(
     assert "919876543210" not in logged
 
 
-def block_then_terminate(engine: Engine, lock: str) -> None:
-    """Hold `lock` until a backend waits for it, and end that one."""
-    with engine.connect() as holder:
-        holder.execute(text(lock))
-        until = time.monotonic() + 10
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watcher:
-            ended = False
-            while not ended and time.monotonic() < until:
-                ended = bool(
-                    watcher.execute(
-                        text(
-                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
-                        )
-                    ).all()
-                )
-                time.sleep(0.01)
-        holder.rollback()
-    assert ended
+KINDS = {
+    Refusal: (422, "Request cannot be accepted"),
+    BadCursor: (422, "Not a cursor of this list"),
+    NotFound: (404, "Not found"),
+    Conflict: (409, "Conflict"),
+    KeyReused: (409, "Idempotency-Key was used for another request"),
+    KeyBusy: (409, "The same request is still being worked on"),
+    Gone: (410, "Gone"),
+    StaleCursor: (410, "The cursor is from another database"),
+    problems.Unauthorized: (401, "Not authorised"),
+    problems.Forbidden: (403, "Scope missing"),
+    problems.TooLarge: (413, "Body too large"),
+    problems.UnsupportedBody: (415, "Body of another type expected"),
+    problems.Unavailable: (503, "Unavailable for now"),
+}
+
+
+def kinds_below(kind: type[Refusal]) -> set[type[Refusal]]:
+    return {kind}.union(*(kinds_below(below) for below in kind.__subclasses__()))
+
+
+def test_every_kind_of_refusal_has_its_status_and_title() -> None:
+    found = {kind for kind in kinds_below(Refusal) if kind.__module__.startswith(("api.", "worker."))}
+    assert {kind: (problems.status_of(kind), kind.title) for kind in found} == KINDS
 
 
 @pytest.mark.parametrize("lock", ["SELECT 1 FROM surface FOR UPDATE", "LOCK TABLE message IN ACCESS EXCLUSIVE MODE"])
@@ -222,7 +218,7 @@ def test_database_lost_in_the_middle_is_503_with_retry_after(
     time.sleep(0.2)
     answer = api.post("/v1/batches", json={"surface": "otp", "text": "hi", "messages": [{"to": "+919876543210"}]})
     killer.join()
-    check(answer, 503)
+    check_problem(answer, 503)
     assert answer.headers["retry-after"] == "2"
     assert api.get("/v1/batches").json()["items"] == []
 
@@ -250,7 +246,7 @@ def test_database_out_of_reach_is_503_everywhere(monkeypatch: pytest.MonkeyPatch
             ]
 
     for answer in asyncio.run(ask()):
-        check(answer, 503)
+        check_problem(answer, 503)
         assert answer.headers["retry-after"] == "2"
     monkeypatch.undo()
     settings.cache_clear()

@@ -13,10 +13,10 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from api.single_sends import Send, write_sends
-from tests.api.test_problems import block_then_terminate
+from tests.api.conftest import block_then_terminate
 from worker import idempotency
 from worker.enqueue import Accepted
-from worker.idempotency import Claim, KeptAnswer
+from worker.idempotency import KeptAnswer, Key
 from worker.models import IdempotencyKey, Message, Tally
 from worker.orders import MessageOrder
 from worker.refusals import Refusal
@@ -194,19 +194,19 @@ def test_group_names_those_that_must_go_by_themselves(api: httpx.Client, session
     good = MessageOrder(surface="otp", to="+919876543210", text="hi")
     bad = MessageOrder(surface="otp", to="nobody", text="hi")
 
-    def claim(key: str, body: str = "a") -> Claim:
-        return Claim(UUID(int=0), "POST /v1/messages", key, sha256(body.encode()).digest())
+    def key(name: str, body: str = "a") -> Key:
+        return Key(UUID(int=0), "POST /v1/messages", name, sha256(body.encode()).digest())
 
-    assert idempotency.claim(session, claim("old")) is None
+    assert idempotency.take(session, key("old")) is None
     session.commit()
     sends = [
         Send(good, None),
         Send(bad, None),
-        Send(good, claim("new")),
-        Send(good, claim("new")),
-        Send(good, claim("new", "b")),
-        Send(good, claim("old")),
-        Send(bad, claim("bad")),
+        Send(good, key("new")),
+        Send(good, key("new")),
+        Send(good, key("new", "b")),
+        Send(good, key("old")),
+        Send(bad, key("bad")),
     ]
     kinds = [type(answer) for answer in write_sends(session, sends)]
     assert kinds == [Accepted, Refusal, Accepted, *[type(None)] * 4]
@@ -215,20 +215,18 @@ def test_group_names_those_that_must_go_by_themselves(api: httpx.Client, session
     assert set(session.exec(select(IdempotencyKey.key))) == {"old", "new"}
 
 
-def test_groups_that_claim_the_same_keys_in_any_order_never_block_each_other_for_good(engine: Engine, api) -> None:
-    def claim_rounds(step: int) -> list[set]:
+def test_groups_that_take_the_same_keys_in_any_order_never_block_each_other_for_good(engine: Engine, api) -> None:
+    def take_rounds(step: int) -> list[set]:
         taken = []
         for turn in range(30):
-            wanted = {
-                Claim(UUID(int=0), "POST /x", f"{turn}-{n}", b"h"): KeptAnswer(202, b"") for n in range(20)[::step]
-            }
+            wanted = {Key(UUID(int=0), "POST /x", f"{turn}-{n}", b"h"): KeptAnswer(202, b"") for n in range(20)[::step]}
             with Session(engine) as session:
-                taken.append(idempotency.claim_free(session, wanted))
+                taken.append(idempotency.take_free(session, wanted))
                 session.commit()
         return taken
 
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(claim_rounds, (1, -1))
+        one, other = pool.map(take_rounds, (1, -1))
     for first, second in zip(one, other, strict=True):
         assert not first & second
         assert len(first | second) == 20

@@ -6,9 +6,12 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
+from starlette.routing import Match
 
+from api.routes import webhooks
 from worker.models import Credential, DeliveryReport, Message, UnmatchedReport
 from worker.secrets import encrypt
+from worker.settings import settings
 from worker.states import State
 
 DELIVERED = {"groupId": 3, "groupName": "DELIVERED", "id": 5, "name": "DELIVERED_TO_HANDSET"}
@@ -102,6 +105,17 @@ def test_pushes_that_arrive_together_are_all_stored(
     assert session.exec(select(Message.state).distinct()).all() == ["delivered"]
     batch = api.get("/v1/batches").json()["items"][0]
     assert batch["counts"]["delivered"] == 200
+
+
+@pytest.mark.usefixtures("environment")
+def test_address_given_to_infobip_is_the_one_that_is_served() -> None:
+    credential_id = uuid.uuid4()
+    url = httpx.URL(settings().webhook_url(credential_id, "a-token", "reports"))
+    scope = {"type": "http", "method": "POST", "path": url.path}
+    matches = [route.matches(scope) for route in webhooks.router.routes]
+    assert [(found["endpoint"], found["path_params"]) for match, found in matches if match is Match.FULL] == [
+        (webhooks.take_reports, {"credential_id": str(credential_id), "token": "a-token"})
+    ]
 
 
 @pytest.mark.parametrize("change", ["token", "credential", "not an id", "short token"])

@@ -6,10 +6,11 @@ import time
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from cli.embedded import EmbeddedPostgres
-from worker.db import is_away, transact
+from worker.db import is_away, make_engine, transact
 
 
 def test_a_deadlock_is_tried_again_and_both_sides_get_through(session: Session, engine: Engine) -> None:
@@ -61,6 +62,15 @@ def test_without_patience_an_absent_database_is_told_at_once(engine: Engine, pos
         assert is_away(raised.value)
     finally:
         postgres.start()
+
+
+def test_a_pool_without_a_connection_to_give_is_an_absent_database(database_url: str) -> None:
+    engine = make_engine(database_url, pool_size=1, max_overflow=0)
+    engine.pool._timeout = 0.05  # type: ignore[attr-defined]
+    with engine.connect(), pytest.raises(PoolTimeout) as raised:
+        transact(engine, lambda session: session.execute(text("SELECT 1")))
+    assert is_away(raised.value)
+    engine.dispose()
 
 
 def test_a_refused_statement_is_no_absent_database(engine: Engine) -> None:
