@@ -1,4 +1,4 @@
-"""The Celery application: queues, workers' settings, and beat's schedule.
+"""The Celery application: queues, names of tasks, workers' settings, and beat's schedule.
 
 A task is a nudge and holds nothing that matters. So tasks are acknowledged before they run, none is retried, none has a
 delay or an expiry, and no result is kept: the retry schedule lives in PostgreSQL (docs/decisions/0002).
@@ -7,6 +7,7 @@ Celery puts a task that names its queue on that queue's list, whatever is bound 
 and gives them out, as before; nothing has to be declared again.
 """
 
+from enum import StrEnum
 from typing import Any
 
 from celery import Celery
@@ -16,7 +17,7 @@ from kombu.connection import Connection
 
 from worker.beat import TickScheduler
 from worker.logs import configure_logging
-from worker.settings import settings
+from worker.redis_connection import redis_url
 from worker.words import MessageType
 
 UPKEEP = "upkeep"
@@ -24,6 +25,16 @@ QUEUES = (*MessageType, UPKEEP)
 TICK_SECONDS = 1.0
 PURGE_SECONDS = 600.0
 RECONNECT_SECONDS = 2.0
+
+
+class TaskName(StrEnum):
+    """Each is sent by its name alone, so that who sends it need not import what it does."""
+
+    LOOK_AT_DUE_LANES = "worker.tasks.look_at_due_lanes"
+    DELIVER_LANE = "worker.tasks.deliver_lane"
+    SWEEP = "worker.tasks.sweep"
+    LOOK = "worker.tasks.look"
+    PURGE = "worker.tasks.purge"
 
 
 class _PatientConnection(Connection):
@@ -39,15 +50,8 @@ class _Amqp(AMQP):  # type: ignore[misc] # Celery is untyped
     Connection = _PatientConnection
 
 
-def _broker_url() -> str:
-    url = settings().redis_url
-    if url is None:
-        raise SystemExit("DELIVERY_REDIS_URL is not set: start with `delivery up`, or name a Redis server")
-    return url.get_secret_value()
-
-
 def make_celery() -> Celery:
-    app = Celery("delivery", broker=_broker_url(), include=["worker.tasks"], amqp=_Amqp)
+    app = Celery("delivery", broker=redis_url(), include=["worker.tasks"], amqp=_Amqp)
     app.conf.update(
         task_default_queue=UPKEEP,
         task_ignore_result=True,
@@ -87,21 +91,21 @@ def make_celery() -> Celery:
 def _schedule() -> dict[str, dict[str, Any]]:
     looks = {
         f"look at due {message_type} lanes": _tick(
-            "look_at_due_lanes", message_type, TICK_SECONDS, args=(message_type.value,)
+            TaskName.LOOK_AT_DUE_LANES, message_type, TICK_SECONDS, args=(message_type.value,)
         )
         for message_type in MessageType
     }
     return {
         **looks,
-        "sweep": _tick("sweep", UPKEEP, TICK_SECONDS),
-        "look": _tick("look", UPKEEP, TICK_SECONDS),
-        "purge": _tick("purge", UPKEEP, PURGE_SECONDS),
+        "sweep": _tick(TaskName.SWEEP, UPKEEP, TICK_SECONDS),
+        "look": _tick(TaskName.LOOK, UPKEEP, TICK_SECONDS),
+        "purge": _tick(TaskName.PURGE, UPKEEP, PURGE_SECONDS),
     }
 
 
-def _tick(task: str, queue: str, seconds: float, args: tuple[str, ...] = ()) -> dict[str, Any]:
+def _tick(task: TaskName, queue: str, seconds: float, args: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
-        "task": f"worker.tasks.{task}",
+        "task": task.value,
         "schedule": seconds,
         "args": args,
         "options": {"queue": str(queue)},

@@ -4,20 +4,16 @@ and one of a kind is enough in a queue, whose workers may be busy with what take
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import redis
 import structlog
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 
 from worker.logs import Seldom
-from worker.nudges import arrived, reserve_each
+from worker.queued import arrived, reserve_each, tick_name
 
 _log = structlog.get_logger()
-
-
-def tick_name(task: str, args: Iterable[str] = ()) -> str:
-    return " ".join((task, *args))
 
 
 class TickScheduler(Scheduler):  # type: ignore[misc] # Celery is untyped

@@ -1,4 +1,4 @@
-"""Nudges: "look at this lane", sent through Celery's broker after a commit; and how many of them may be queued.
+"""Nudges: "look at this lane", sent through Celery's broker after a commit.
 
 A nudge holds nothing that matters: losing one costs the second until the next tick, repeating one costs nothing. So a
 background thread sends them, at most one a lane in 100 ms, and a broker that is away delays no one.
@@ -7,19 +7,15 @@ background thread sends them, at most one a lane in 100 ms, and a broker that is
 import atexit
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from uuid import UUID
 
-import redis
 import structlog
 
 from worker.logs import Seldom
-from worker.rates import redis_client
+from worker.queued import reserve
 from worker.words import MessageType
 
 MOST_QUEUED = 2  # of one lane
-QUEUED_MILLISECONDS = 5_000
 _QUIET_SECONDS = 0.1
 _log = structlog.get_logger()
 _loss = Seldom()
@@ -78,79 +74,22 @@ class Nudger:
         return max(0.0, min(at for at, _ in self._pending.values()) - time.monotonic())
 
 
-# KEYS: how many of each kind are queued. They run out by themselves, should some get lost with their queue.
-_RESERVE = """
-local are_free = {}
-for i, key in ipairs(KEYS) do
-    local is_free = tonumber(redis.call('GET', key) or '0') < tonumber(ARGV[1])
-    if is_free then
-        redis.call('INCR', key)
-        redis.call('PEXPIRE', key, ARGV[2])
-    end
-    are_free[i] = is_free and 1 or 0
-end
-return are_free
-"""
-_ARRIVED = "if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end"
-
-
-def reserve(name: str, most: int = 1) -> bool:
-    """Whether one more task of this name may be queued. Errors: RedisError."""
-    return reserve_each([name], most)[0]
-
-
-def reserve_each(names: Sequence[str], most: int = 1) -> list[bool]:
-    """The same of several names at once."""
-    keys = [_queued(name) for name in names]
-    return [bool(is_free) for is_free in redis_client().eval(_RESERVE, len(keys), *keys, most, QUEUED_MILLISECONDS)]
-
-
-def arrived(name: str) -> None:
-    """A worker has taken it from its queue. Never raises."""
-    with _uncounted(name):
-        redis_client().eval(_ARRIVED, 1, _queued(name))
-
-
-@contextmanager
-def alone(name: str, most_seconds: float) -> Iterator[None]:
-    """While this runs, it counts as still queued, so that no other of its name is; at most that long, should it die."""
-    with _uncounted(name):
-        redis_client().set(_queued(name), 1, px=round(most_seconds * 1000))
-    try:
-        yield
-    finally:
-        with _uncounted(name):
-            redis_client().delete(_queued(name))
-
-
-@contextmanager
-def _uncounted(name: str) -> Iterator[None]:
-    """What is not counted costs a task too many or a tick too few."""
-    try:
-        yield
-    except redis.RedisError as error:
-        if _loss.is_due():
-            _log.warning("nudges_uncounted", name=name, error=type(error).__name__)
-
-
 def send_nudge(lane_id: UUID, message_type: str) -> None:
     """Put the nudge on the broker now, within short time-outs. Never raises: the tick finds what is lost.
 
     A lane has few nudges in its queue at once: without that limit, those of a campaign that drains would stand before
     everybody else's.
     """
-    from worker.tasks import deliver_lane  # the task module imports the use cases, which must not need Celery
+    from worker.app import TaskName, celery_app  # needs a Redis when it is imported, and an API may be without
 
     try:
         if reserve(str(lane_id), MOST_QUEUED):
-            deliver_lane.apply_async((str(lane_id),), queue=str(message_type), retry=False, ignore_result=True)
+            celery_app.send_task(
+                TaskName.DELIVER_LANE, (str(lane_id),), queue=str(message_type), retry=False, ignore_result=True
+            )
     except Exception as error:
         if _loss.is_due():
             _log.warning("nudge_lost", lane_id=str(lane_id), error=type(error).__name__)
-
-
-def _queued(name: str) -> str:
-    return f"delivery:queued:{name}"
 
 
 _nudger = Nudger()

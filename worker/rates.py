@@ -1,4 +1,4 @@
-"""How fast a credential may send, and how often Infobip's logs may be asked: token buckets in Redis, for all workers.
+"""How fast a credential may send: a token bucket in Redis, for all workers.
 
 Tokens are taken before messages are claimed, so that nothing claimed outlives its lease waiting for its turn. A grant
 may put the bucket into debt, and the next one waits until that is paid: so messages leave in pieces of a tenth of a
@@ -18,17 +18,13 @@ one, and grows back within half a minute. Where none is configured, what was rea
 beyond, and is none again once a minute has passed without another 429. All of that is Redis' to forget.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
 import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from worker.logs import Seldom
-from worker.settings import settings
 from worker.words import MessageType
 
 PIECE_SECONDS = 0.1  # worth of messages in one grant, where nothing was saved
@@ -40,11 +36,6 @@ RECOVERY_SECONDS = 30.0
 UNLEARN_SECONDS = 60.0
 BUSIEST_SECONDS = 5.0  # how long the busiest second counts as what was reached
 LEAST_LEARNT = 10  # messages a second: a 429 to next to nothing says little of our rate
-
-LOGS_A_MINUTE = 120  # Infobip's limit
-LOGS_SAVED = 20  # these and what comes back within a minute stay under the limit
-LOGS_A_SECOND = (LOGS_A_MINUTE - LOGS_SAVED - 4) / 60
-LOGS_FOR_DOUBTS = 10  # tokens that looks for missing reports leave to the doubts
 
 _AWAY_WAIT = 0.05
 
@@ -156,20 +147,6 @@ return tostring(limit)
 """
 )
 
-# KEYS[1]: hash {tokens, at}. ARGV[1]: tokens that must be left. Returns milliseconds to wait; 0: one was taken.
-_TAKE_LOG_CALL = f"""
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1e6
-local held = redis.call('HMGET', KEYS[1], 'tokens', 'at')
-local earned = math.max(0, now - (tonumber(held[2]) or now)) * {LOGS_A_SECOND}
-local tokens = math.min({LOGS_SAVED}, (tonumber(held[1]) or 0) + earned)
-local short = tonumber(ARGV[1]) + 1 - tokens
-if short <= 0 then tokens = tokens - 1 end
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', now))
-redis.call('EXPIRE', KEYS[1], 3600)
-return short <= 0 and 0 or math.ceil(short / {LOGS_A_SECOND} * 1000)
-"""
-
 _log = structlog.get_logger()
 _absence = Seldom()
 
@@ -228,30 +205,6 @@ class Rates:
             _away(error)
 
 
-class LogBudget:
-    """Calls of Infobip's logs by one account (`Account.identity`): 120 a minute, whichever credentials share it."""
-
-    def __init__(self, client: "redis.Redis") -> None:
-        self._client = client
-        self._take = client.register_script(_TAKE_LOG_CALL)
-
-    def take(self, account: str, *, is_for_doubts: bool) -> float:
-        """0 where one call may be made now, else the seconds until it may. Doubts go before missing reports."""
-        try:
-            wait: int = self._take(keys=[_log_key(account)], args=[0 if is_for_doubts else LOGS_FOR_DOUBTS])
-        except redis.RedisError as error:
-            _away(error)
-            return 1.0
-        return wait / 1000
-
-    def overdrawn(self, account: str, seconds: float) -> None:
-        """Infobip itself says that it is too much: nothing for that long. Another may be asking the same account."""
-        try:
-            self._client.hset(_log_key(account), "tokens", -seconds * LOGS_A_SECOND)
-        except redis.RedisError as error:
-            _away(error)
-
-
 def _args(per_second: int | None, at: float | None) -> list[float | str]:
     return ["" if per_second is None else per_second, "" if at is None else at]
 
@@ -263,17 +216,3 @@ def _away(error: redis.RedisError) -> None:
 
 def _key(credential_id: UUID) -> str:
     return f"delivery:rate:{credential_id}"
-
-
-def _log_key(account: str) -> str:
-    return f"delivery:logs:{account}"
-
-
-@lru_cache(maxsize=1)
-def redis_client() -> "redis.Redis":
-    """This process's connection to Redis, giving up within seconds: by default the client waits and tries on."""
-    url = settings().redis_url
-    if url is None:
-        raise SystemExit("DELIVERY_REDIS_URL is not set: start with `delivery up`, or name a Redis server")
-    once_more = Retry(NoBackoff(), 1)  # a connection of before a restart of Redis is found dead at its next use
-    return redis.Redis.from_url(url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2, retry=once_more)

@@ -17,16 +17,16 @@ import structlog
 from billiard import active_children
 from celery.worker import state
 
-from worker.settings import settings
+from worker.redis_connection import connect
 
-LOOK_SECONDS = 2.0
-STALLED_LOOKS = 10  # in a row: counted, not timed, since a machine that stood still is no fault of the worker's
+SAMPLE_SECONDS = 2.0
+STALLED_SAMPLES = 10  # in a row: counted, not timed, since a machine that stood still is no fault of the worker's
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     """A worker at one moment. `taken` counts tasks since its start; `waiting` those in its queues, 0 where Redis is
     away: that is no fault of the worker's."""
 
@@ -35,9 +35,9 @@ class Look:
     waiting: int
 
 
-def stalled_looks(so_far: int, before: Look, look: Look) -> int:
-    """How many looks in a row found tasks waiting and the worker, idle, taking none of them."""
-    is_stalled = look.waiting and not look.is_busy and look.taken == before.taken
+def stalled_samples(so_far: int, before: Sample, sample: Sample) -> int:
+    """How many samples in a row found tasks waiting and the worker, idle, taking none of them."""
+    is_stalled = sample.waiting and not sample.is_busy and sample.taken == before.taken
     return so_far + 1 if is_stalled else 0
 
 
@@ -47,27 +47,24 @@ def watch_worker(queues: Sequence[str]) -> None:
 
 
 def _watch(queues: Sequence[str]) -> None:
-    url = settings().redis_url
-    if url is None:
-        return
-    client = redis.Redis.from_url(url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
-    before, stalled = _look(client, queues), 0
-    while stalled < STALLED_LOOKS:
-        time.sleep(LOOK_SECONDS)
-        look = _look(client, queues)
-        before, stalled = look, stalled_looks(stalled, before, look)
-    _log.error("worker_stopped_consuming", queues=list(queues), waiting=look.waiting)
+    client = connect(2)
+    before, stalled = _sample(client, queues), 0
+    while stalled < STALLED_SAMPLES:
+        time.sleep(SAMPLE_SECONDS)
+        sample = _sample(client, queues)
+        before, stalled = sample, stalled_samples(stalled, before, sample)
+    _log.error("worker_stopped_consuming", queues=list(queues), waiting=sample.waiting)
     _end()
 
 
-def _look(client: "redis.Redis", queues: Sequence[str]) -> Look:
+def _sample(client: "redis.Redis", queues: Sequence[str]) -> Sample:
     # Redis first: a task that is taken meanwhile shows as busy or taken, never as left alone.
     try:
         waiting = sum(int(client.llen(queue)) for queue in queues)
     except redis.RedisError:
         waiting = 0
     is_busy = bool(len(state.reserved_requests) or len(state.active_requests))
-    return Look(taken=state.all_total_count[0], is_busy=is_busy, waiting=waiting)
+    return Sample(taken=state.all_total_count[0], is_busy=is_busy, waiting=waiting)
 
 
 def _end() -> None:

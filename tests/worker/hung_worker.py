@@ -10,7 +10,7 @@ from celery.signals import worker_ready
 from cli import main
 from worker import watchdog
 
-LOOK_SECONDS = 0.1
+SAMPLE_SECONDS = 0.1
 
 
 def stop_consuming(sender: Any, **_: object) -> None:
@@ -19,6 +19,6 @@ def stop_consuming(sender: Any, **_: object) -> None:
 
 
 if __name__ == "__main__":
-    watchdog.LOOK_SECONDS = LOOK_SECONDS
+    watchdog.SAMPLE_SECONDS = SAMPLE_SECONDS
     worker_ready.connect(stop_consuming, weak=False)
     main.run()

@@ -11,8 +11,8 @@ import redis
 from celery import Celery
 
 from cli.embedded import EmbeddedRedis
-from worker import nudges
 from worker.beat import TickScheduler
+from worker.queued import arrived
 
 SECONDS = {"look": 1.0, "sweep": 1.0, "purge": 600.0}
 
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["redis.Redis"]:
     with redis.Redis.from_url(redis_url) as client:
-        monkeypatch.setattr(nudges, "redis_client", lambda: client)
+        monkeypatch.setattr("worker.queued.redis_client", lambda: client)
         yield client
 
 
@@ -57,7 +57,7 @@ def queued(client: "redis.Redis") -> list[str]:
     names = [orjson.loads(task)["headers"]["task"].removeprefix("tests.") for task in client.lrange("upkeep", 0, -1)]
     client.delete("upkeep")
     for name in names:
-        nudges.arrived(f"tests.{name}")
+        arrived(f"tests.{name}")
     return sorted(names)
 
 

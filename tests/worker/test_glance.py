@@ -9,10 +9,11 @@ from sqlmodel import Session
 
 from tests.factories import MadeLane, make_lane
 from tests.worker.test_plans import FEW, KNOWLEDGE, MANY, OPEN, _filled, _most_rows
-from worker import lookups, recovery, steering
+from worker import endings, look_plans, recovery
 from worker.glance import glance
 from worker.ids import new_id
 from worker.settings import Settings
+from worker.sweeps import SWEEPS, is_any_due
 
 HOUR = timedelta(hours=1)
 _MESSAGE = text("""
@@ -48,17 +49,19 @@ def lane(session: Session) -> MadeLane:
 
 def is_due(engine: Engine, settings: Settings) -> bool:
     with glance(engine) as connection:
-        return recovery.is_due(connection, settings) or steering.is_due(connection)
+        return is_any_due(connection, settings)
 
 
 def sweep(engine: Engine, settings: Settings) -> int:
-    """How much all sweeps find."""
-    return (
-        recovery.abandon(engine, settings)
-        + recovery.expire(engine)
-        + recovery.give_up(engine, settings)
-        + steering.hold_and_free(engine)
-    )
+    """How much all sweeps find, each of which must know itself when it is due."""
+    found = 0
+    for _, condition, step in SWEEPS:
+        with glance(engine) as connection:
+            was_due = condition(connection, settings)
+        count = step(engine, settings)
+        assert was_due or not count
+        found += count
+    return found
 
 
 def message(state: str, left: timedelta, look_in: timedelta | None = None) -> tuple[Any, dict[str, Any]]:
@@ -117,8 +120,9 @@ def test_a_glance_that_finds_nothing_reads_no_more_than_the_heads(
     session.execute(_CLOSED_SUBMISSIONS, {"lane": lane.id, "many": MANY})
     session.commit()
     values = {"least": timedelta(seconds=1), "grace": fresh_settings.report_grace, "reach": 48 * HOUR}
-    assert _most_rows(session, recovery._ANY, {**values, "submissions": 1, "group": 1}) <= FEW
-    assert _most_rows(session, lookups._IS_DUE, {}) <= FEW
+    assert _most_rows(session, endings._ANY, {**values, "group": 1}) <= FEW
+    assert _most_rows(session, recovery._LEASE_OVER, {"submissions": 1}) <= FEW
+    assert _most_rows(session, look_plans._IS_DUE, {}) <= FEW
 
 
 def test_a_glance_leaves_no_transaction_behind(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The buckets of a credential, in real Redis. Times are given, but where the bucket must know Redis's own."""
+"""The bucket of a credential, in real Redis. Times are given, but where the bucket must know Redis's own."""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import redis
 
 from cli.embedded import EmbeddedRedis
 from worker import rates as module
-from worker.rates import LogBudget, Rates
+from worker.rates import Rates
 from worker.words import MessageType
 
 OTP = MessageType.TRANSACTIONAL
@@ -150,13 +150,8 @@ def test_a_redis_that_is_away_grants_nothing(rates: Rates, credential: UUID, red
         rates.give_back(credential, 10, 10)
         rates.slow_down(credential, 10)
         assert rates.take(credential, None, 10).messages == 10
-        assert LogBudget(rates_client(rates)).take(str(credential), is_for_doubts=True) > 0
     finally:
         redis_server.start()
-
-
-def rates_client(rates: Rates) -> "redis.Redis":
-    return rates._take.registered_client
 
 
 # --- after a 429
@@ -231,34 +226,3 @@ def test_what_was_reached_is_the_busiest_of_the_last_seconds(rates: Rates, crede
     rates.take(credential, None, 3, at=1002.5)  # after a pause, say
     rates.slow_down(credential, None, at=1002.6)
     assert 190 <= second_of(rates, credential, None, 1002.6) <= 240
-
-
-# --- calls of the logs
-
-
-def test_no_minute_holds_more_than_120_calls_of_the_logs(client: "redis.Redis", credential: UUID) -> None:
-    assert module.LOGS_SAVED + 60 * module.LOGS_A_SECOND <= module.LOGS_A_MINUTE
-    budget = LogBudget(client)
-    client.hset(f"delivery:logs:{credential}", mapping={"tokens": 1000, "at": 0})
-    calls = sum(budget.take(str(credential), is_for_doubts=True) == 0 for _ in range(100))
-    assert module.LOGS_SAVED <= calls <= module.LOGS_SAVED + 5
-
-
-def test_missing_reports_leave_calls_for_the_doubts(client: "redis.Redis", credential: UUID) -> None:
-    budget = LogBudget(client)
-    client.hset(f"delivery:logs:{credential}", mapping={"tokens": 1000, "at": 0})
-    reports = sum(budget.take(str(credential), is_for_doubts=False) == 0 for _ in range(100))
-    doubts = sum(budget.take(str(credential), is_for_doubts=True) == 0 for _ in range(100))
-    assert reports >= module.LOGS_SAVED - module.LOGS_FOR_DOUBTS
-    assert doubts >= module.LOGS_FOR_DOUBTS - 1
-
-
-def test_an_empty_redis_starts_the_log_budget_empty(client: "redis.Redis", credential: UUID) -> None:
-    assert 0 < LogBudget(client).take(str(credential), is_for_doubts=True) <= 1 / module.LOGS_A_SECOND + 0.1
-
-
-def test_infobips_own_429_stops_the_calls(client: "redis.Redis", credential: UUID) -> None:
-    budget = LogBudget(client)
-    client.hset(f"delivery:logs:{credential}", mapping={"tokens": 10, "at": 1e12})
-    budget.overdrawn(str(credential), 30)
-    assert budget.take(str(credential), is_for_doubts=True) > 25

@@ -16,14 +16,14 @@ from cli.embedded import EmbeddedRedis
 from tests.processes import wait_for
 from tests.worker import hung_worker
 from worker import watchdog
-from worker.watchdog import Look, stalled_looks
+from worker.watchdog import Sample, stalled_samples
 
 ROOT = Path(__file__).parents[2]
-IDLE = Look(taken=5, is_busy=False, waiting=3)
+IDLE = Sample(taken=5, is_busy=False, waiting=3)
 
 
 @pytest.mark.parametrize(
-    ("look", "is_stalled"),
+    ("sample", "is_stalled"),
     [
         (IDLE, True),
         (replace(IDLE, taken=6), False),
@@ -32,8 +32,8 @@ IDLE = Look(taken=5, is_busy=False, waiting=3)
     ],
     ids=["leaves tasks alone", "took one", "has one in hand", "nothing waits"],
 )
-def test_a_worker_is_stalled_while_it_leaves_waiting_tasks_alone(look: Look, is_stalled: bool) -> None:
-    assert stalled_looks(4, IDLE, look) == (5 if is_stalled else 0)
+def test_a_worker_is_stalled_while_it_leaves_waiting_tasks_alone(sample: Sample, is_stalled: bool) -> None:
+    assert stalled_samples(4, IDLE, sample) == (5 if is_stalled else 0)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def test_a_redis_that_is_away_ends_no_worker(
         redis_server.stop()
         try:
             with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(3 * watchdog.STALLED_LOOKS * hung_worker.LOOK_SECONDS)
+                process.wait(3 * watchdog.STALLED_SAMPLES * hung_worker.SAMPLE_SECONDS)
         finally:
             redis_server.start()
         push(redis_url, 3)

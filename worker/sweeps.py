@@ -1,0 +1,36 @@
+"""The sweeps: what was left open, settled by the clock. Each is a line, with the condition under which it is due."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine
+
+from worker import endings, recovery, steering
+from worker.settings import Settings
+
+
+class Sweep(NamedTuple):
+    """`is_due` tells at a glance (glance.py) whether `step` would find anything; one run of it settles a bounded group
+    and says how many, 0 where nothing is left."""
+
+    name: str
+    is_due: Callable[[Connection, Settings], bool]
+    step: Callable[[Engine, Settings], int]
+
+
+SWEEPS = (
+    Sweep("abandon", lambda connection, _: recovery.is_due(connection), recovery.abandon),
+    Sweep("expire", endings.is_due, lambda engine, _: endings.expire(engine)),
+    Sweep("give_up", endings.is_due, endings.give_up),
+    Sweep(
+        "hold_and_free",
+        lambda connection, _: steering.is_due(connection),
+        lambda engine, _: steering.hold_and_free(engine),
+    ),
+)
+
+
+def is_any_due(connection: Connection, settings: Settings) -> bool:
+    """Whether one of them would find anything."""
+    conditions = dict.fromkeys(sweep.is_due for sweep in SWEEPS)  # where two share one, it is asked once
+    return any(is_due(connection, settings) for is_due in conditions)
