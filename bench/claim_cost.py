@@ -14,8 +14,9 @@ import orjson
 from sqlalchemy import event, text
 from sqlmodel import Session
 
-from worker.claims import claim, read_route
+from worker.claims import claim
 from worker.db import engine, open_session
+from worker.lanes import read_route
 
 _CLAIMED = 500
 _LEASE_SECONDS = 60.0

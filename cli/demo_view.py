@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.demo_plan import Fate, Plan, Row, Verdict, attempts_in_words
-from worker.reasons import explain
+from worker.sentences import explain
 from worker.states import FINAL, State
 
 COLOURS = {

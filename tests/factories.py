@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from worker.claims import Route, read_route
+from worker.db import database_now
+from worker.lanes import Route, read_route
 from worker.models import Batch, Credential, Lane, Message
 from worker.secrets import encrypt
 from worker.states import State
 from worker.tally import Changes
-from worker.transitions import database_now
 from worker.words import Channel, MessageType
 
 ENTITY, TEMPLATE = "1201150000000000001", "1207160000000000001"

@@ -1,42 +1,38 @@
 """What becomes of a submission's messages once Infobip answered, refused, or did not.
 
-Each function is one use case over one session; the caller commits, then sends the submissions that are returned. Until
+Each function is one use case over one session; the caller commits, then sends the submissions it is given back. Until
 that commit the submission is open, and a crash leaves it to recovery.abandon. A report may have overtaken the answer:
 only messages that still are `sending` under the same attempt number are touched. Where that report was of an earlier
 attempt, the message is delivered, and all that is recorded of the answer is what it says of the current one.
+
+Done twice, since the first commit's answer was lost, nothing moves twice. A fault is then counted twice, and the halves
+of a refused request are left to recovery.abandon, as if we had died after the commit.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import lanes, poison
-from worker.claims import OpenSubmission, reopen
-from worker.errors import CredentialRefused, RequestRefused, SendError, Throttled
-from worker.failures import fail
-from worker.infobip.client import Answer
+from worker import fates, holds, stops, submissions
+from worker.claims import reopen
+from worker.db import database_now
+from worker.errors import RequestRefused, SendError
+from worker.infobip.answers import Answer
 from worker.infobip.payloads import Outgoing
 from worker.infobip.statuses import Verdict
-from worker.looks import missing_report_look
+from worker.locking import LockedMessage, lock
 from worker.metrics import attempts_total, submissions_total, unknown_codes_total
-from worker.reasons import BATCH_CANCELLED, REFUSED, UNKNOWN_FATE
+from worker.reasons import REFUSED, UNKNOWN_FATE
 from worker.settings import Settings
 from worker.states import State
-from worker.transitions import LockedMessage, Transitions, database_now, lock
-from worker.words import AttemptOutcome, HoldKind, Outcome
+from worker.submissions import OpenSubmission
+from worker.transitions import Transitions
+from worker.words import AttemptOutcome, HoldKind, Outcome, SubmissionOutcome
 
-SOONEST_LOOK = timedelta(seconds=1)
-
-_CLOSE = text("""
-    UPDATE submission SET outcome = :outcome, detail = :detail, closed_at = statement_timestamp()
-    WHERE id = :id AND outcome IS NULL
-""")
-
+_MOST_WORDS = 500  # characters kept of Infobip's own
 
 _Settled = tuple[AttemptOutcome, str | None, str | None]  # with code and detail
 
@@ -48,13 +44,12 @@ class _Hand:
     sent: Outgoing
     message: LockedMessage
     index: int  # in the order it was given to the request
+    is_newest: bool  # of this attempt's submissions, this one: what an older one learns too late settles less
 
 
-def record_answer(
-    session: Session, submission: OpenSubmission, answer: Answer, settings: Settings
-) -> list[OpenSubmission]:
-    """A readable 200: each message by its own status; those without an entry are in doubt. Nothing follows it."""
-    transitions, hands = _open(session, submission, lambda hand: _answered(hand, answer))
+def record_answer(session: Session, submission: OpenSubmission, answer: Answer, settings: Settings) -> None:
+    """A readable 200: each message by its own status; those without an entry are in doubt."""
+    transitions, hands = _waiting(session, submission, lambda hand: _answered(hand, answer))
     counted: Counter[str] = Counter()
     accounts: list[Verdict] = []
     accepted: list[LockedMessage] = []
@@ -62,30 +57,25 @@ def record_answer(
         verdict = answer.verdicts.get(hand.sent.wire_id)
         outcome = _read(hand, verdict)
         counted[outcome.value if outcome else "missing"] += 1
-        is_newest = hand.message.submission_id == submission.id
         if outcome is None or outcome is Outcome.DUPLICATE:
-            if is_newest:
-                doubt(transitions, hand.message, settings.doubt_looks)
+            if hand.is_newest:
+                fates.doubt(transitions, hand.message, settings)
         elif outcome in (Outcome.PENDING, Outcome.DELIVERED):
-            accept(transitions, hand.message, settings.missing_report_after)
+            fates.accept(transitions, hand.message, settings)
             accepted.append(hand.message)
-        elif is_newest:
+        elif hand.is_newest:
             assert verdict is not None  # _read gives a failure only from a verdict
-            detail = answer.details.get(hand.sent.wire_id)
-            number = hand.message.number
-            fail(transitions, hand.message, verdict, settings.retry_schedule)
-            transitions.settle(hand.message.id, number, AttemptOutcome.FAILED, verdict.code, detail)
+            fates.fail(transitions, hand.message, verdict, settings, answer.details.get(hand.sent.wire_id))
             if outcome is Outcome.ACCOUNT:
                 accounts.append(verdict)
     if accounts:
-        lanes.hold(session, submission.route, HoldKind.ACCOUNT, accounts[0].sentence)
+        holds.hold(session, submission.route, HoldKind.ACCOUNT, accounts[0].sentence)
     else:
-        lanes.note_success(session, submission.route, is_probe=submission.is_probe)
-    poison.forget(session, submission.route, accepted)
-    _close(session, submission, transitions, "answered")
+        holds.note_success(session, submission.route, is_probe=submission.is_probe)
+    stops.forget(session, submission.route, accepted)
+    _close(session, submission, transitions, SubmissionOutcome.ANSWERED)
     for outcome_word, n in counted.items():
         attempts_total.labels(submission.route.channel, outcome_word).inc(n)
-    return []
 
 
 def record_error(
@@ -102,42 +92,34 @@ def record_error(
     return []
 
 
-def _record_failure(session: Session, submission: OpenSubmission, error: SendError, settings: Settings) -> None:
-    """In doubt where nobody knows, else released as it was, with nothing burnt."""
-    transitions, hands = _open(session, submission, lambda hand: _unanswered(hand, error))
-    for hand in hands:
-        if hand.message.submission_id != submission.id:
-            continue
-        if error.is_fate_known:
-            release(transitions, hand.message, settings.doubt_looks)
-        else:
-            doubt(transitions, hand.message, settings.doubt_looks, error.detail)
-    route = submission.route
-    if isinstance(error, Throttled):
-        lanes.pause(session, route, error.retry_after_seconds, error.detail)
-    elif isinstance(error, CredentialRefused):
-        lanes.hold(session, route, HoldKind.ACCOUNT, error.detail, only_channel=error.only_channel)
-    else:
-        lanes.count_fault(session, route, error.detail)
-    _close(session, submission, transitions, error.code, error.detail)
-
-
 def record_unsent(
     session: Session, submission: OpenSubmission, settings: Settings, *, only: Set[UUID] | None = None
-) -> list[OpenSubmission]:
-    """Too late to send within the lease or the validity: released before the request was made. Nothing follows it.
+) -> None:
+    """Too late to send within the lease or the validity: released before the request was made.
 
-    With `only`, these messages alone; the submission stays open for the others, if there are any.
+    With `only`, these messages alone; the submission stays open for the others, if there are any. A crash before the
+    commit leaves them in doubt, as if they had been sent.
     """
-    transitions, hands = _open(session, submission, _unsent, only=only)
+    transitions, hands = _waiting(session, submission, _unsent, only=only)
     for hand in hands:
-        if hand.message.submission_id == submission.id:
-            release(transitions, hand.message, settings.doubt_looks)
+        if hand.is_newest:
+            fates.release(transitions, hand.message, settings)
     if only is None or len(only) == len(submission.messages):
-        _close(session, submission, transitions, "unsent")
+        _close(session, submission, transitions, SubmissionOutcome.UNSENT)
     else:
         transitions.write()
-    return []
+
+
+def _record_failure(session: Session, submission: OpenSubmission, error: SendError, settings: Settings) -> None:
+    """In doubt where nobody knows, else released as it was, with nothing burnt."""
+    transitions, hands = _waiting(session, submission, lambda hand: _unanswered(hand, error))
+    for message in (hand.message for hand in hands if hand.is_newest):
+        if error.is_fate_known:
+            fates.release(transitions, message, settings)
+        else:
+            fates.doubt(transitions, message, settings, error.detail)
+    holds.note_error(session, submission.route, error)
+    _close(session, submission, transitions, error.code, error.detail)
 
 
 def _record_refusal(
@@ -151,8 +133,8 @@ def _record_refusal(
     again, whole where someone was named, else in halves. Their submissions are opened here, in the transaction that
     closes this one, so that no crash leaves them without an owner.
     """
-    transitions, hands = _open(session, submission, _unsent)
-    hands = [hand for hand in hands if hand.message.submission_id == submission.id]
+    transitions, hands = _waiting(session, submission, _unsent)
+    hands = [hand for hand in hands if hand.is_newest]
     words = "; ".join([error.detail, *(violation.words for violation in error.violations)])
     named = {violation.index: violation.words for violation in error.violations if violation.index is not None}
     if len(submission.messages) == 1:
@@ -163,10 +145,10 @@ def _record_refusal(
         if message.may_leave and message.is_lane_open and not is_held:
             rest.append(message)
         else:
-            release(transitions, message, settings.doubt_looks)
+            fates.release(transitions, message, settings)
     if not is_held:
-        lanes.note_success(session, submission.route, is_probe=submission.is_probe)  # the account and the way are well
-    _close(session, submission, transitions, REFUSED, words[:500])
+        holds.note_success(session, submission.route, is_probe=submission.is_probe)  # the account and the way are well
+    _close(session, submission, transitions, REFUSED, words[:_MOST_WORDS])
     middle = len(rest) if named else (len(rest) + 1) // 2
     return [
         reopen(
@@ -195,88 +177,21 @@ def _fail_named(
     batch or their lane. True where the lane is held."""
     if not named:
         return False
-    refusals = poison.Refusals(session, submission.route, (hand.message for hand in hands))
+    streaks = stops.Streaks(session, submission.route, (hand.message for hand in hands))
     # A batch of which others are spared is not at fault; of single sends each is the other's neighbour.
     spared = {hand.message.batch_id for hand in hands if hand.index not in named}
     for message, words in ((hand.message, named[hand.index]) for hand in hands if hand.index in named):
-        if message.batch_id not in spared and refusals.stops(message, words):
+        if message.batch_id not in spared and streaks.stops(message, words):
             # Behind the others: the next probe is another one.
-            release(transitions, message, settings.doubt_looks, next_attempt_at=transitions.now)
+            fates.release(transitions, message, settings, next_attempt_at=transitions.now)
             continue
-        transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, words[:500])
-        transitions.move(message, State.FAILED, REFUSED)
+        fates.refuse(transitions, message, words)
         if message.batch_id not in spared:
-            refusals.add(message, words)
-    return refusals.write(next(iter(named.values())))
+            streaks.add(message, words)
+    return streaks.write(next(iter(named.values())))
 
 
-def accept(transitions: Transitions, message: LockedMessage, missing_report_after: list[timedelta]) -> None:
-    """Infobip has it: wait for the report, and know when to ask for one that does not come."""
-    transitions.move(message, State.SENT)
-    look_at = missing_report_look(transitions.now, 0, message.expires_at, missing_report_after)
-    transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED, look_at=look_at)
-
-
-def doubt(
-    transitions: Transitions, message: LockedMessage, doubt_looks: list[timedelta], detail: str | None = None
-) -> None:
-    """Nobody here knows: the message stays `sending`, and the looks at Infobip's logs begin anew."""
-    transitions.settle(
-        message.id,
-        message.number,
-        AttemptOutcome.IN_DOUBT,
-        UNKNOWN_FATE,
-        detail,
-        look_at=transitions.now + doubt_looks[0],
-    )
-
-
-def stay_in_doubt(
-    transitions: Transitions,
-    message: LockedMessage,
-    looks: int,
-    wait: timedelta,
-    *,
-    outcome: AttemptOutcome = AttemptOutcome.IN_DOUBT,
-) -> None:
-    """After so many looks its fate is still unknown: ask again after `wait`, or already when its validity ends."""
-    wait = max(wait, SOONEST_LOOK)
-    look_at = transitions.now + wait
-    if transitions.now < message.expires_at < look_at:
-        look_at = max(message.expires_at, transitions.now + SOONEST_LOOK)
-    transitions.settle(message.id, message.number, outcome, UNKNOWN_FATE, look_at=look_at, looks=looks)
-
-
-def release(
-    transitions: Transitions,
-    message: LockedMessage,
-    doubt_looks: list[timedelta],
-    *,
-    next_attempt_at: datetime | None = None,
-) -> None:
-    """Known not to have been sent: as it was before, with its turn unless another is given, and the number goes out
-    again.
-
-    An attempt that was in doubt before stays so: this request did not reach Infobip, an earlier one may have.
-    """
-    if message.doubted_at is not None:
-        doubt(transitions, message, doubt_looks)
-        return
-    transitions.settle(message.id, message.number, AttemptOutcome.RELEASED)
-    if message.is_cancelled:
-        transitions.move(message, State.CANCELLED, BATCH_CANCELLED)
-        return
-    before = message.number - 1
-    transitions.move(
-        message,
-        State.RETRYING if before else State.QUEUED,
-        message.reason,
-        next_attempt_at=next_attempt_at or message.next_attempt_at,
-        number=before,
-    )
-
-
-def _open(
+def _waiting(
     session: Session,
     submission: OpenSubmission,
     settled: Callable[[_Hand], _Settled],
@@ -292,10 +207,10 @@ def _open(
         message = locked.get(sent.message_id)
         if message is None or message.number != sent.number or (only is not None and message.id not in only):
             continue
-        hand = _Hand(sent, message, index)
+        hand = _Hand(sent, message, index, is_newest=message.submission_id == submission.id)
         if message.state is State.SENDING:
             hands.append(hand)
-        elif message.attempt_outcome is None and message.submission_id == submission.id:
+        elif message.attempt_outcome is None and hand.is_newest:
             transitions.settle(message.id, message.number, *settled(hand))
     return transitions, hands
 
@@ -335,5 +250,5 @@ def _close(
     session: Session, submission: OpenSubmission, transitions: Transitions, outcome: str, detail: str | None = None
 ) -> None:
     transitions.write()
-    session.execute(_CLOSE, {"id": submission.id, "outcome": outcome, "detail": detail})
+    submissions.close(session, [submission.id], outcome, detail)
     submissions_total.labels(submission.route.channel, outcome).inc()

@@ -5,38 +5,28 @@ first attempts and retries by `claim`, resubmissions after doubt and the parts o
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.gate import GATE
+from worker.gate import GATE, LANE_IS_OPEN, WAITS
 from worker.ids import new_id
-from worker.infobip.client import Account
-from worker.infobip.payloads import Outgoing
-from worker.secrets import decrypt
+from worker.infobip.payloads import Content, Outgoing
+from worker.lanes import Route
 from worker.states import State
+from worker.submissions import OpenSubmission
 from worker.tally import Changes
-from worker.words import Channel
 
 # What leaves, with everything inherited resolved: the message's own value, else its batch's.
-_OUTGOING = """
+_OUTGOING = f"""
     m.id, m.attempt_count, m.recipient,
-    coalesce(m.sender, b.sender) AS sender,
-    coalesce(m.text, b.text) AS text,
-    coalesce(m.callback_data, b.callback_data) AS callback_data,
-    coalesce(m.principal_entity_id, b.principal_entity_id) AS principal_entity_id,
-    coalesce(m.content_template_id, b.content_template_id) AS content_template_id,
-    extract(epoch FROM m.expires_at - statement_timestamp())::float8 AS remaining_seconds
+    extract(epoch FROM m.expires_at - statement_timestamp())::float8 AS remaining_seconds,
+    {", ".join(f"coalesce(m.{name}, b.{name}) AS {name}" for name in Content._fields)}
 """
-
-_ROUTE = text("""
-    SELECT l.id, l.channel, l.message_type, l.kind, c.id AS credential_id, c.version, c.account_since, c.base_url,
-           c.api_key, c.webhook_token, c.messages_per_second
-    FROM lane l JOIN credential c ON c.id = l.credential_id WHERE l.id = :lane
-""")
+_read_content = attrgetter(*Content._fields)
 
 # Those of a paused batch are passed over at once, while its sweep takes them out of the index (worker/steering.py). For
 # the others the gate is asked row by row along that index. As a join it would leave the planner a choice, and a wrong
@@ -46,11 +36,10 @@ _CLAIM = text(f"""
     WITH due AS (
         SELECT m.id, m.state, m.reason, m.batch_id
         FROM message m
-        WHERE m.lane_id = :lane AND m.state IN ('queued', 'retrying') AND NOT m.held
-          AND m.next_attempt_at <= statement_timestamp()
+        WHERE m.lane_id = :lane AND {WAITS} AND m.next_attempt_at <= statement_timestamp()
           AND (m.batch_id = ANY(ARRAY(SELECT id FROM batch WHERE paused_at IS NOT NULL))) IS NOT TRUE
           AND (SELECT {GATE} FROM (SELECT) AS one LEFT JOIN batch b ON b.id = m.batch_id)
-          AND EXISTS (SELECT FROM lane l WHERE l.id = :lane AND (l.kind IS NULL OR :is_probe))
+          AND EXISTS (SELECT FROM lane l WHERE l.id = :lane AND ({LANE_IS_OPEN} OR :is_probe))
         ORDER BY m.next_attempt_at, m.id
         LIMIT :limit
         FOR UPDATE OF m SKIP LOCKED
@@ -60,6 +49,7 @@ _CLAIM = text(f"""
                statement_timestamp() + make_interval(secs => :lease)
         FROM due HAVING count(*) > 0
     ), moved AS (
+        -- Its turn stays, for one that is released.
         UPDATE message SET state = 'sending', attempt_count = attempt_count + 1
         FROM due WHERE message.id = due.id
         RETURNING message.*, due.state AS was, due.reason AS was_reason
@@ -74,6 +64,7 @@ _CLAIM = text(f"""
     SELECT {_OUTGOING}, m.batch_id, m.was, m.was_reason FROM moved m LEFT JOIN batch b ON b.id = m.batch_id
 """)
 
+# A look at the logs may have taken them just now, without their messages' locks: it then finds that they have gone on.
 _REOPEN = text(f"""
     WITH attempts AS (
         UPDATE attempt SET submission_id = :submission, outcome = NULL, look_at = NULL, answered_at = NULL
@@ -87,52 +78,6 @@ _REOPEN = text(f"""
     SELECT {_OUTGOING} FROM message m LEFT JOIN batch b ON b.id = m.batch_id
     WHERE m.id = ANY(CAST(:ids AS uuid[])) ORDER BY m.id
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A lane with the account it leads to, as they stood when it was read."""
-
-    lane_id: UUID
-    channel: Channel
-    message_type: str
-    is_held: bool
-    credential_id: UUID
-    credential_version: int
-    account_since: int  # submissions of an earlier version of the credential went to another account
-    account: Account
-    webhook_token: str = field(repr=False)
-    messages_per_second: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSubmission:
-    """A committed submission on its way: from here on, a crash leaves it to the sweep of expired leases."""
-
-    id: UUID
-    route: Route
-    bulk_ids: list[UUID]
-    messages: list[Outgoing]
-    opened_monotonic: float  # read before the claim, so that time since is never underestimated
-    is_probe: bool = False
-
-
-def read_route(session: Session, lane_id: UUID) -> Route | None:
-    row = session.execute(_ROUTE, {"lane": lane_id}).one_or_none()
-    if row is None:
-        return None
-    return Route(
-        lane_id=row.id,
-        channel=Channel(row.channel),
-        message_type=row.message_type,
-        is_held=row.kind is not None,
-        credential_id=row.credential_id,
-        credential_version=row.version,
-        account_since=row.account_since,
-        account=Account(row.base_url, decrypt(row.api_key)),
-        webhook_token=decrypt(row.webhook_token),
-        messages_per_second=row.messages_per_second,
-    )
 
 
 def claim(
@@ -178,6 +123,9 @@ def reopen(
 ) -> OpenSubmission:
     """A child submission for attempts (message ID, number) whose messages the caller has locked, found `sending` and
     let through the gate. The numbers stay; `ancestors` are the bulk IDs under which Infobip may know them already.
+
+    The caller commits before anything leaves. A crash before that commit leaves them as they were; one after it leaves
+    an open submission, which recovery.abandon finds by its lease.
     """
     submission = new_id()
     bulk_ids = [*ancestors, submission]
@@ -202,10 +150,6 @@ def _outgoing(row: Any) -> Outgoing:
         message_id=row.id,
         number=row.attempt_count,
         recipient=row.recipient,
-        sender=row.sender,
-        text=row.text,
-        callback_data=row.callback_data,
-        principal_entity_id=row.principal_entity_id,
-        content_template_id=row.content_template_id,
         remaining_seconds=row.remaining_seconds,
+        content=Content(*_read_content(row)),
     )

@@ -7,21 +7,27 @@
       RequestRefused        400, 413: someone in the request is at fault; nothing of it was accepted
       OutcomeUncertain      time-out or break after the connection stood, 408, 5xx, an unreadable answer: ask the logs
 
-`is_fate_known` false means: do not send again before Infobip was asked. Which lanes wait for it: worker/answers.py.
+Each says of itself whether the fate of the messages is known (else nothing is sent again before Infobip was asked), and
+what has to wait for it (worker/holds.py).
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from worker import reasons
-from worker.words import Channel
+from worker.words import Channel, HoldKind
 
 
 class SendError(Exception):
     """A request to Infobip that brought no usable answer."""
 
     code: ClassVar[str]
-    is_fate_known: ClassVar[bool] = True
+    # Whether the messages are known not to have been taken. No default: one that forgot to say would send them twice.
+    is_fate_known: ClassVar[bool]
+    # What has to wait: lanes of the credential, held at once. None: it is counted, and several in a row hold the lane.
+    hold_kind: ClassVar[HoldKind | None] = None
+    only_channel: Channel | None = None  # of the credential's lanes those of this channel
+    retry_after_seconds: float | None = None  # Infobip asks this lane for a pause
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -37,12 +43,14 @@ class NotSent(SendError):
     """The connection never stood: DNS, TLS, refused."""
 
     code = reasons.NOT_SENT
+    is_fate_known = True
 
 
 class Throttled(SendError):
     """429: Infobip asks for a pause."""
 
     code = reasons.TOO_MANY_REQUESTS
+    is_fate_known = True
 
     def __init__(self, detail: str, retry_after_seconds: float) -> None:
         super().__init__(detail)
@@ -53,6 +61,8 @@ class CredentialRefused(SendError):
     """Infobip refuses the key, its scope, or the address."""
 
     code = reasons.CREDENTIAL_REFUSED
+    is_fate_known = True
+    hold_kind = HoldKind.ACCOUNT
 
     def __init__(self, detail: str, only_channel: Channel | None = None) -> None:
         super().__init__(detail)
@@ -71,6 +81,7 @@ class RequestRefused(SendError):
     """400 or 413: the request as a whole was refused, for the sake of some message in it."""
 
     code = reasons.REFUSED
+    is_fate_known = True
 
     def __init__(self, detail: str, violations: tuple[Violation, ...] = ()) -> None:
         super().__init__(detail)

@@ -2,12 +2,27 @@
 
 The claim puts it into its WHERE; those who reopen attempts that are `sending` already read it while they lock them
 (`LockedMessage.may_leave`). Whether the lane is held is read beside it, since a probe passes that and nothing else.
+
+What bars a message for good, and not only for now, is named: whoever meets one that is barred ends it (fates.py).
+All over message m, its batch b (nulls for single sends) and its lane l, by the database's clock. Pure.
 """
 
 from typing import Final
 
-# Over message m and its batch b (null for single sends), by the database's clock.
-GATE: Final = """
-    m.expires_at >= statement_timestamp() + interval '1 second'
-    AND (b.id IS NULL OR (b.paused_at IS NULL AND b.cancelled_at IS NULL))
+from worker.reasons import BATCH_CANCELLED
+from worker.retry import LEAST_REMAINING
+from worker.states import WAITING, State, listed
+
+# It is not with Infobip, and nobody has set it aside: the condition of the due index.
+WAITS: Final = f"m.state IN ({listed(WAITING)}) AND NOT m.held"
+
+# Why it never leaves again: a reason, or null.
+BARRED: Final = f"CASE WHEN b.cancelled_at IS NOT NULL THEN '{BATCH_CANCELLED}' END"
+BARRED_ENDS_AS: Final = {BATCH_CANCELLED: State.CANCELLED}
+
+GATE: Final = f"""
+    m.expires_at >= statement_timestamp() + interval '{LEAST_REMAINING.total_seconds()} seconds'
+    AND b.paused_at IS NULL AND ({BARRED}) IS NULL
 """
+
+LANE_IS_OPEN: Final = "l.kind IS NULL"

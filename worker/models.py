@@ -1,8 +1,8 @@
 """The tables. PostgreSQL holds all truth: configuration, messages, schedule, attempts, reports.
 
 Times are `timestamptz` in UTC, keys are UUIDv7. The tables that grow with traffic (message, attempt, delivery_report,
-submission) carry no foreign keys: each is written by one use case only, and keys that hold the message's ID first let
-all of them be range-partitioned by time later (docs/decisions/0007).
+submission) carry no foreign keys: their rows are written in bulk, in a transaction that writes or locks what they name.
+Their keys begin with a UUIDv7, so that all of them can be range-partitioned by time later (docs/decisions/0007).
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from worker.ids import new_id
-from worker.states import LIVE, WAITING, State
+from worker.states import LIVE, WAITING, State, listed
 from worker.words import Origin
 
 
@@ -49,10 +49,6 @@ def _ids(**options: Any) -> Any:
 
 def _json() -> Any:
     return Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
-
-
-def _in(states: tuple[State, ...]) -> str:
-    return "state IN (" + ", ".join(f"'{state}'" for state in states) + ")"
 
 
 def _callback_index(name: str) -> sa.Index:
@@ -197,9 +193,13 @@ class Message(SQLModel, table=True):
 
     __table_args__ = (
         sa.Index(
-            "message_due", "lane_id", "next_attempt_at", "id", postgresql_where=sa.text(f"{_in(WAITING)} AND NOT held")
+            "message_due",
+            "lane_id",
+            "next_attempt_at",
+            "id",
+            postgresql_where=sa.text(f"state IN ({listed(WAITING)}) AND NOT held"),
         ),
-        sa.Index("message_ending", "state", "expires_at", postgresql_where=sa.text(_in(LIVE))),
+        sa.Index("message_ending", "state", "expires_at", postgresql_where=sa.text(f"state IN ({listed(LIVE)})")),
         sa.Index("message_batch", "batch_id", "id", postgresql_where=sa.text("batch_id IS NOT NULL")),
         sa.Index("message_recipient", "recipient", "id"),
         _callback_index("message_callback"),

@@ -9,23 +9,22 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import lanes
-from worker.answers import accept
+from worker import fates, holds
 from worker.columns import column, rows_of
-from worker.failures import fail
 from worker.ids import new_id
-from worker.infobip.reports import BadItem, Report, storable
+from worker.infobip.reading import storable
+from worker.infobip.reports import BadItem, Report
+from worker.locking import LockedMessage, lock
 from worker.metrics import reports_total, unknown_codes_total
-from worker.settings import settings
+from worker.settings import Settings
 from worker.states import State, may_become
-from worker.transitions import LockedMessage, Transitions, lock
-from worker.words import AttemptOutcome, Outcome, ReportResult, Source
+from worker.transitions import Transitions
+from worker.words import FAILURES, Outcome, ReportResult, Source
 
 # The messages are locked: nobody else adds reports of theirs before this transaction ends. One row where there is none:
 # the time is asked for along with them.
@@ -69,12 +68,13 @@ class _Stored:
     result: ReportResult
 
 
-def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source: Source | str = Source.PUSH) -> None:
+def apply_reports(
+    session: Session, pushes: Iterable[tuple[UUID, Items]], settings: Settings, source: Source = Source.PUSH
+) -> None:
     """Store the reports of these (credential ID, items) and move their messages. The caller commits, then answers 200.
 
     A report counts only for messages of the credential it came for. What matches none is kept in `unmatched_report`.
     """
-    source = Source(source)
     pushes = list(pushes)
     counted: Counter[tuple[str, ReportResult]] = Counter()
     reports = [(credential, item) for credential, items in pushes for item in items if isinstance(item, Report)]
@@ -87,45 +87,34 @@ def apply_reports(session: Session, pushes: Iterable[tuple[UUID, Items]], source
     troubles: dict[UUID, str] = {}
     for credential, report in reports:
         message = messages.get(report.message_id)
+        key = (report.message_id, report.attempt, report.status_id, report.done_at)
         if message is None or message.credential_id != credential:
             unmatched.append((credential, "no such message of this credential", report.body))
-            counted[report.status_group or "", ReportResult.UNMATCHED] += 1
-            continue
-        key = (report.message_id, report.attempt, report.status_id, report.done_at)
-        if key in known:
-            counted[report.status_group or "", ReportResult.REPEATED] += 1
-            continue
-        known.add(key)
-        result = fold(transitions, message, report, settings().retry_schedule, settings().missing_report_after)
-        is_account_trouble = report.verdict.outcome is Outcome.ACCOUNT and result is ReportResult.APPLIED
-        if is_account_trouble and message.submission_id is not None:
-            troubles[message.submission_id] = report.verdict.sentence
-        stored.append(_Stored(report, report.callback_data or message.callback_data, result))
-        counted[report.status_group or "", result] += 1
+            result = ReportResult.UNMATCHED
+        elif key in known:
+            result = ReportResult.REPEATED
+        else:
+            known.add(key)
+            result = fold(transitions, message, report, settings)
+            stored.append(_Stored(report, report.callback_data or message.callback_data, result))
+            is_account_trouble = report.verdict.outcome is Outcome.ACCOUNT and result is ReportResult.APPLIED
+            if is_account_trouble and message.submission_id is not None:
+                troubles[message.submission_id] = report.verdict.sentence
+        counted[report.group_label, result] += 1
     for credential, items in pushes:
         for item in items:
             if isinstance(item, BadItem):
                 unmatched.append((credential, item.reason, item.body))
-                counted["", ReportResult.MALFORMED] += 1
+                counted["other", ReportResult.MALFORMED] += 1
     _store(session, stored, source)
     _keep(session, unmatched)
-    lanes.hold_for_reports(session, troubles)
+    holds.hold_for_reports(session, troubles)
     transitions.write()
     for (group, result), n in counted.items():
-        reports_total.labels(group.lower() if group in _GROUPS else "other", source.value, result.value).inc(n)
+        reports_total.labels(group, source.value, result.value).inc(n)
 
 
-_ASKED_ABOUT = (AttemptOutcome.IN_DOUBT, AttemptOutcome.ABSENT, AttemptOutcome.ACCEPTED)
-_GROUPS = {"ACCEPTED", "PENDING", "UNDELIVERABLE", "DELIVERED", "EXPIRED", "REJECTED"}
-
-
-def fold(
-    transitions: Transitions,
-    message: LockedMessage,
-    report: Report,
-    schedule: Sequence[timedelta],
-    missing_report_after: list[timedelta],
-) -> ReportResult:
+def fold(transitions: Transitions, message: LockedMessage, report: Report, settings: Settings) -> ReportResult:
     """What one report does to its message as the reports before it left it."""
     verdict = report.verdict
     if not verdict.is_known:
@@ -133,22 +122,16 @@ def fold(
     if verdict.outcome is Outcome.DELIVERED:
         if not may_become(message.state, State.DELIVERED):
             return ReportResult.NOTED
-        if report.attempt != message.number and message.attempt_outcome in _ASKED_ABOUT:
-            # Delivered after all by an earlier attempt: nobody needs to ask about the current one any more.
-            transitions.settle(message.id, message.number, message.attempt_outcome)
-        transitions.settle(message.id, report.attempt, AttemptOutcome.DELIVERED, verdict.code)
-        transitions.move(message, State.DELIVERED)
+        fates.deliver(transitions, message, report.attempt, verdict.code)
         return ReportResult.APPLIED
     if report.attempt != message.number:
         return ReportResult.LATE
     if verdict.outcome is Outcome.PENDING and message.state is State.SENDING:
         # The report overtook the answer, or settles a doubt: Infobip has the message.
-        accept(transitions, message, missing_report_after)
+        fates.accept(transitions, message, settings)
         return ReportResult.APPLIED
-    is_failure = verdict.outcome not in (Outcome.PENDING, Outcome.DUPLICATE)
-    if is_failure and message.state in (State.SENDING, State.SENT):
-        transitions.settle(message.id, report.attempt, AttemptOutcome.FAILED, verdict.code)
-        fail(transitions, message, verdict, schedule)
+    if verdict.outcome in FAILURES and message.state in (State.SENDING, State.SENT):
+        fates.fail(transitions, message, verdict, settings)
         return ReportResult.APPLIED
     return ReportResult.NOTED
 

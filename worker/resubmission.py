@@ -7,11 +7,15 @@ new, with the same tokens, through the same gate, and as the lane's probe where 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.answers import stay_in_doubt
-from worker.claims import OpenSubmission, Route, reopen
-from worker.looks import ABSENT_FOR
+from worker import fates
+from worker.claims import reopen
+from worker.db import database_now
+from worker.lanes import Route
+from worker.locking import LockedMessage, lock
+from worker.look_times import ABSENT_FOR
 from worker.settings import Settings
-from worker.transitions import LockedMessage, Transitions, database_now, lock
+from worker.submissions import OpenSubmission
+from worker.transitions import Transitions
 
 _ABSENT = text("""
     SELECT id, bulk_ids, credential_version FROM submission
@@ -61,5 +65,5 @@ def _stay(session: Session, messages: list[LockedMessage], settings: Settings) -
     if messages:
         transitions = Transitions(session, database_now(session))
         for message in messages:
-            stay_in_doubt(transitions, message, len(settings.doubt_looks) - 1, ABSENT_FOR)
+            fates.stay_in_doubt(transitions, message, len(settings.doubt_looks) - 1, ABSENT_FOR)
         transitions.write()

@@ -8,6 +8,7 @@ together. A failure later than that ends the message at once.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from worker.states import State
 from worker.words import Outcome
@@ -84,5 +85,7 @@ def after(
             return RetryAt(now, slots) if now < expires_at else End(State.EXPIRED)
         case Outcome.TRANSIENT | Outcome.EXPIRED:
             return next_attempt(slots, now, expires_at, validity, schedule, chance)
-        case _:
+        case Outcome.PENDING | Outcome.DELIVERED | Outcome.DUPLICATE:
             raise ValueError(f"{outcome} is no failure")
+        case _:
+            assert_never(outcome)

@@ -1,34 +1,41 @@
 """Sending: open a submission in a lane, hand it to Infobip, record the answer. Again, while there is more.
 
-take tokens             killed here: a tenth of a second's worth of the rate is lost
-open a submission     | commit        killed before: nothing happened
+take tokens             killed here, or before unused ones are given back: a moment's worth of the rate is lost
+open a submission     | commit        killed before: nothing happened; a probe that is committed has spent its turn
+leave late messages   | commit        killed before: never sent, they are in doubt like those they left with
 POST to Infobip         no transaction open; killed here or before the next commit: the lease runs out,
                         recovery.abandon puts its attempts in doubt, and Infobip's logs are asked
 record the answer     | commit        killed after: all is told
+send its parts          of a refused request; killed before: they are open, and their leases run out
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from worker import answers, lanes
+from worker import answers, holds
 from worker.boundaries import Boundary, reached
-from worker.claims import OpenSubmission, Route, claim, read_route
+from worker.claims import claim
 from worker.db import open_session, transact
-from worker.errors import SendError, Throttled
+from worker.errors import SendError
 from worker.infobip.client import Infobip
-from worker.infobip.payloads import SendRequest, sms_request
+from worker.infobip.payloads import SendRequest, send_request
+from worker.lanes import Route, read_route
 from worker.metrics import submission_messages
 from worker.rates import Grant, Rates
 from worker.resubmission import resubmit
+from worker.retry import LEAST_REMAINING
 from worker.settings import Settings
+from worker.submissions import OpenSubmission
 
-LEAST_REMAINING_SECONDS = 1.0
+T = TypeVar("T")
+
 SHORT_WAIT_SECONDS = 0.03  # for tokens; a nudge would take as long to come back
 
 _log = structlog.get_logger()
@@ -38,7 +45,7 @@ class _ProbeTaken(Exception):
     """Another process sends the lane's probe, or it is not due yet: what was opened for it is taken back."""
 
 
-class Sender:
+class Dispatcher:
     """One process's way out: its database engine, its connections to Infobip, the shared rates.
 
     `nudge` tells this and other processes to look at a lane, after so many seconds.
@@ -118,7 +125,7 @@ class Sender:
 
         def work(session: Session) -> OpenSubmission | None:
             submission = self._next(session, route, 1, is_probe=True)
-            if submission is not None and not lanes.take_probe(session, route.lane_id):
+            if submission is not None and not holds.take_probe(session, route.lane_id):
                 raise _ProbeTaken
             return submission
 
@@ -152,9 +159,11 @@ class Sender:
 
     def _send_one(self, submission: OpenSubmission) -> list[OpenSubmission]:
         """Post one submission and record what came of it; returns the submissions that a refusal opened."""
+        settings = self._settings
         elapsed = self._monotonic() - submission.opened_monotonic
-        if elapsed > self._settings.lease_seconds / 2:
-            return self._record(lambda session: answers.record_unsent(session, submission, self._settings))
+        if elapsed > settings.lease_seconds / 2:
+            self._record(lambda session: answers.record_unsent(session, submission, settings))
+            return []
         submission = self._leave_late_ones(submission, elapsed)
         if not submission.messages:
             return []
@@ -168,38 +177,38 @@ class Sender:
             error = caught
         else:
             reached(Boundary.ANSWER_RECEIVED)
-            return self._record(lambda session: answers.record_answer(session, submission, answer, self._settings))
+            self._record(lambda session: answers.record_answer(session, submission, answer, settings))
+            return []
         reached(Boundary.ANSWER_RECEIVED)
         _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.brief)
-        if isinstance(error, Throttled) and not submission.is_probe:  # one message says nothing of the rate
+        if error.retry_after_seconds is not None and not submission.is_probe:  # one message says nothing of the rate
             self._rates.slow_down(route.credential_id, route.messages_per_second)
-        return self._record(
-            lambda session: answers.record_error(session, submission, error, self._settings, self._monotonic)
-        )
+        return self._record(lambda session: answers.record_error(session, submission, error, settings, self._monotonic))
 
     def _leave_late_ones(self, submission: OpenSubmission, elapsed: float) -> OpenSubmission:
         """Release the messages that have less than a second left by now; their neighbours go."""
-        late = {m.message_id for m in submission.messages if m.remaining_seconds - elapsed < LEAST_REMAINING_SECONDS}
+        least = LEAST_REMAINING.total_seconds()
+        late = {m.message_id for m in submission.messages if m.remaining_seconds - elapsed < least}
         if not late:
             return submission
         self._record(lambda session: answers.record_unsent(session, submission, self._settings, only=late))
         return replace(submission, messages=[m for m in submission.messages if m.message_id not in late])
 
-    def _record(self, work: Callable[[Session], list[OpenSubmission]]) -> list[OpenSubmission]:
+    def _record(self, work: Callable[[Session], T]) -> T:
         """Commit what came of a submission. The answer is worth waiting for a database that restarts: without it,
-        hundreds of messages would be in doubt. Done twice it changes nothing more.
+        hundreds of messages would be in doubt. What it does where its first commit stands: answers.py.
         """
 
-        def write(session: Session) -> list[OpenSubmission]:
-            parts = work(session)
+        def write(session: Session) -> T:
+            followed = work(session)
             reached(Boundary.ANSWER_WRITTEN)
-            return parts
+            return followed
 
-        parts = transact(self._engine, write, patience_seconds=self._settings.lease_seconds / 4)
+        followed = transact(self._engine, write, patience_seconds=self._settings.lease_seconds / 4)
         reached(Boundary.ANSWER_COMMITTED)
-        return parts
+        return followed
 
     def _request(self, submission: OpenSubmission, elapsed_seconds: float) -> SendRequest:
         route = submission.route
         reports = self._settings.webhook_url(route.credential_id, route.webhook_token, "reports")
-        return sms_request(submission.id, submission.messages, elapsed_seconds, reports)
+        return send_request(route.channel, submission.id, submission.messages, elapsed_seconds, reports)

@@ -9,22 +9,27 @@ what is held lies at or below it. So it may die anywhere, and a pause or a resum
 comes back from Infobip behind the sweep is set aside by whoever writes it (worker/transitions.py).
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 from sqlmodel import Session
 
 from worker.db import transact
+from worker.gate import WAITS
+from worker.locking import LockedMessage
 from worker.models import Batch
 from worker.refusals import Conflict, NotFound
 
 CHUNK = 5_000
 _FIRST, _ALL = UUID(int=0), UUID(int=2**128 - 1)
 
-_PAUSE = text("UPDATE batch SET paused_at = coalesce(paused_at, statement_timestamp()) WHERE id = :batch")
-_RESUME = text("""
-    UPDATE batch SET paused_at = NULL, pause_reason = NULL, refusal = NULL, refusals = 0 WHERE id = :batch
+NO_REFUSALS = "refusal = NULL, refusals = 0"
+_PAUSE = text("""
+    UPDATE batch SET paused_at = statement_timestamp(), pause_reason = :reason WHERE id = :batch AND paused_at IS NULL
+    RETURNING id
 """)
+_RESUME = text(f"UPDATE batch SET paused_at = NULL, pause_reason = NULL, {NO_REFUSALS} WHERE id = :batch")
 
 _TO_SWEEP = text("""
     SELECT id FROM batch
@@ -35,11 +40,10 @@ _TO_SWEEP = text("""
 # Not the batch's row: who fails its messages locks them first and the batch after them (worker/poison.py).
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:batch, 0))")
 _STANDING = text("SELECT paused_at IS NOT NULL AS is_paused, held_through FROM batch WHERE id = :batch")
-_HOLD = text("""
+_HOLD = text(f"""
     WITH chunk AS (
-        SELECT id FROM message
-        WHERE batch_id = :batch AND id > :boundary AND state IN ('queued', 'retrying') AND NOT held
-        ORDER BY id LIMIT :chunk FOR UPDATE
+        SELECT m.id FROM message m WHERE m.batch_id = :batch AND m.id > :boundary AND {WAITS}
+        ORDER BY m.id LIMIT :chunk FOR UPDATE
     )
     UPDATE message SET held = true FROM chunk WHERE message.id = chunk.id RETURNING message.id
 """)
@@ -51,6 +55,11 @@ _FREE = text("""
     )
     UPDATE message SET held = false FROM chunk WHERE message.id = chunk.id RETURNING message.id
 """)
+# Shared until the end: a batch that goes on waits for us, and its sweep then finds what we set aside.
+_SWEPT = text("""
+    SELECT id, held_through FROM batch
+    WHERE id = ANY(:ids) AND paused_at IS NOT NULL AND held_through IS NOT NULL ORDER BY id FOR SHARE
+""")
 _MOVE_BOUNDARY = text("UPDATE batch SET held_through = :boundary WHERE id = :batch")
 
 
@@ -60,8 +69,13 @@ def pause(session: Session, batch_id: UUID) -> Batch:
     Errors: NotFound; Conflict where it is cancelled.
     """
     batch = _find(session, batch_id)
-    session.execute(_PAUSE, {"batch": batch_id})
+    stop(session, batch_id, None)
     return batch
+
+
+def stop(session: Session, batch_id: UUID, reason: str | None) -> bool:
+    """Pause it, for a reason unless a person does. False where it is paused already: it keeps its first reason."""
+    return session.execute(_PAUSE, {"batch": batch_id, "reason": reason}).first() is not None
 
 
 def resume(session: Session, batch_id: UUID) -> Batch:
@@ -78,6 +92,13 @@ def _find(session: Session, batch_id: UUID) -> Batch:
     if batch.cancelled_at is not None:
         raise Conflict("The batch is cancelled, and that is final: send its messages in a new one")
     return batch
+
+
+def passed_by_sweep(session: Session, waiting: Sequence[LockedMessage]) -> set[UUID]:
+    """Those of these messages of paused batches that the sweep has passed: to be set aside by whoever moves them."""
+    rows = session.execute(_SWEPT, {"ids": sorted({m.batch_id for m in waiting if m.batch_id is not None})})
+    through = {row.id: row.held_through for row in rows}
+    return {m.id for m in waiting if m.batch_id in through and m.id <= through[m.batch_id]}
 
 
 def is_due(connection: Connection) -> bool:

@@ -3,27 +3,30 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
 
 import structlog
 from celery.signals import celeryd_after_setup, worker_process_init
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker import lanes, recovery, steering
-from worker.app import celery_app
-from worker.beat import tick_name
+from worker import lanes
+from worker.app import TaskName, celery_app
 from worker.db import engine, is_away, open_session
 from worker.glance import glance
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
-from worker.logs import Seldom
+from worker.log_budget import LogBudget
+from worker.logs import Seldom, log_bug
 from worker.lookups import Lookups
 from worker.memory import settle_memory
-from worker.nudges import alone, arrived, nudge, send_nudge
-from worker.rates import LogBudget, Rates, redis_client
-from worker.sending import Sender
+from worker.nudges import nudge, send_nudge
+from worker.queued import alone, arrived, tick_name
+from worker.rates import Rates
+from worker.redis_connection import redis_client
+from worker.sending import Dispatcher
 from worker.settings import settings
+from worker.sweeps import SWEEPS, is_any_due
 from worker.words import MessageType
 
 LANE_SECONDS = 1.0  # one task's time with a lane; then others have their turn, and a stopping worker can leave
@@ -39,8 +42,8 @@ def _infobip() -> Infobip:
 
 
 @lru_cache(maxsize=1)
-def _sender() -> Sender:
-    return Sender(engine(), _infobip(), Rates(redis_client()), settings(), nudge)
+def _dispatcher() -> Dispatcher:
+    return Dispatcher(engine(), _infobip(), Rates(redis_client()), settings(), nudge)
 
 
 @lru_cache(maxsize=1)
@@ -57,64 +60,59 @@ def _settle_memory(**_: object) -> None:
 @worker_process_init.connect
 def _forget_what_the_parent_opened(**_: object) -> None:
     """A forked pool process must not share its parent's connections."""
-    for made in (engine, redis_client, _infobip, _sender, _lookups):
+    for made in (engine, redis_client, _infobip, _dispatcher, _lookups):
         made.cache_clear()
 
 
-@celery_app.task
+@celery_app.task(name=TaskName.LOOK_AT_DUE_LANES)
 def look_at_due_lanes(message_type: str) -> None:
     """The tick: nudge every lane of this type that has something due."""
-    arrived(tick_name(look_at_due_lanes.name, (message_type,)))
+    arrived(tick_name(TaskName.LOOK_AT_DUE_LANES, (message_type,)))
     with _shrugging("look_at_due_lanes"), glance(engine()) as connection:
         for lane_id in lanes.due_lanes(connection, MessageType(message_type)):
             send_nudge(lane_id, message_type)
 
 
-@celery_app.task
+@celery_app.task(name=TaskName.DELIVER_LANE)
 def deliver_lane(lane_id: str) -> None:
     """A nudge: send what is due in this lane."""
     arrived(lane_id)
     with _shrugging("deliver_lane"):
-        _sender().deliver(UUID(lane_id), LANE_SECONDS)
+        _dispatcher().deliver(UUID(lane_id), LANE_SECONDS)
 
 
-@celery_app.task
+@celery_app.task(name=TaskName.SWEEP)
 def sweep() -> None:
     """Settle what the clock decides: leases, validity, silence; and set paused batches aside. One sweep's trouble does
     not stop the others."""
-    arrived(tick_name(sweep.name))
+    arrived(tick_name(TaskName.SWEEP))
     if not _is_sweep_due():
         return
-    for name, step in (
-        ("abandon", lambda: recovery.abandon(engine(), settings())),
-        ("expire", lambda: recovery.expire(engine())),
-        ("give_up", lambda: recovery.give_up(engine(), settings())),
-        ("hold_and_free", lambda: steering.hold_and_free(engine())),
-    ):
-        _repeat(name, step)
+    for name, _, step in SWEEPS:
+        _repeat(name, partial(step, engine(), settings()))
 
 
 def _is_sweep_due() -> bool:
     """One glance for all the sweeps; where it fails, each sweep says so itself."""
     try:
         with glance(engine()) as connection:
-            return recovery.is_due(connection, settings()) or steering.is_due(connection)
+            return is_any_due(connection, settings())
     except SQLAlchemyError:
         return True
 
 
-@celery_app.task
+@celery_app.task(name=TaskName.LOOK)
 def look() -> None:
     """Ask Infobip's logs about what is in doubt or unreported. A task of its own, since it waits for the network; and
     one at a time, so that the sweeps have a process whatever Infobip does."""
-    with alone(tick_name(look.name), settings().lease_seconds):
+    with alone(tick_name(TaskName.LOOK), settings().lease_seconds):
         _repeat("look", lambda: _lookups().look())
 
 
-@celery_app.task
+@celery_app.task(name=TaskName.PURGE)
 def purge() -> None:
     """Drop what is no longer needed."""
-    arrived(tick_name(purge.name))
+    arrived(tick_name(TaskName.PURGE))
     with _shrugging("purge"), open_session() as session:
         purge_idempotency_keys(session)
 
@@ -137,4 +135,4 @@ def _shrugging(name: str) -> Iterator[None]:
             if _absence.is_due():
                 _log.warning("database_away", task=name)
         else:
-            _log.exception("task_failed", task=name)
+            log_bug(_log, "task_failed", error, task=name)

@@ -1,11 +1,12 @@
-"""What happened to a message, from its rows: a timeline for people, and one sentence about where it stands. Pure."""
+"""What happened to a message, from its rows: a timeline for people, and one sentence about where it stands."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
-from worker.reasons import REFUSED, SENTENCES, UNKNOWN_FATE, explain
+from worker.reasons import REFUSED, UNKNOWN_FATE
+from worker.sentences import SENTENCES, explain
 from worker.states import State
 from worker.words import UNSETTLED, AttemptOutcome, ReportResult
 

@@ -1,44 +1,24 @@
 """Changes of state: the one place that writes them, for groups of messages locked in the same transaction.
 
-The pattern of every use case that settles messages: `lock` them in the order of their IDs, decide with the pure rules,
-collect what follows in `Transitions`, `write` once, commit. Overlapping groups then wait for each other in one order
-and cannot deadlock. The claim is the exception: it moves what nobody else has locked (claims.py).
+The pattern of every use case that settles messages: `lock` them (locking.py), decide, take each the step that follows
+(fates.py), which collects it in `Transitions`, `write` once, commit. The claim is the exception: it moves what nobody
+else has locked (claims.py).
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from worker.columns import column, rows_of
-from worker.gate import GATE
+from worker.locking import LockedMessage
 from worker.states import FINAL, REASONED, WAITING, State, may_become
+from worker.steering import passed_by_sweep
 from worker.tally import Changes, upsert
 from worker.words import AttemptOutcome
-
-_LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
-_LOCK_FREE = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
-
-# A statement of its own, after the locks: what another transaction committed while we waited for them is seen here.
-# In the order of LockedMessage's fields.
-_READ = text(f"""
-    SELECT m.id, m.lane_id, m.batch_id, l.credential_id, m.state, m.reason, m.attempt_count, m.retry_count,
-           m.next_attempt_at, m.expires_at, m.validity_seconds,
-           coalesce(m.callback_data, b.callback_data),
-           b.paused_at IS NOT NULL, b.cancelled_at IS NOT NULL,
-           ({GATE}), l.kind IS NULL,
-           coalesce(b.refusals, 0) + l.refusals > 0,
-           a.submission_id, a.doubted_at, a.outcome, a.answered_at, coalesce(a.looks, 0)
-    FROM message m JOIN lane l ON l.id = m.lane_id
-    LEFT JOIN batch b ON b.id = m.batch_id
-    LEFT JOIN attempt a ON a.message_id = m.id AND a.number = m.attempt_count
-    WHERE m.id = ANY(:ids) ORDER BY m.id
-""")
 
 _MOVED = rows_of(
     "moved",
@@ -82,64 +62,6 @@ _WRITE = text(f"""
     ), counted AS ({upsert("moved", "settled")})
     SELECT count(*) FROM moved
 """)
-
-# Shared until the end: a batch that goes on waits for us, and its sweep then finds what we set aside.
-_PAUSED = text("""
-    SELECT id, held_through FROM batch
-    WHERE id = ANY(:ids) AND paused_at IS NOT NULL AND held_through IS NOT NULL ORDER BY id FOR SHARE
-""")
-
-
-@dataclass(slots=True)
-class LockedMessage:
-    """A message as it stands, locked until the transaction ends, and its current attempt (the last five fields)."""
-
-    id: UUID
-    lane_id: UUID
-    batch_id: UUID | None
-    credential_id: UUID
-    state: State
-    reason: str | None
-    number: int  # of the current attempt
-    slots: int  # of the retry schedule, used so far
-    next_attempt_at: datetime | None
-    expires_at: datetime
-    validity: timedelta
-    callback_data: str | None
-    is_paused: bool
-    is_cancelled: bool
-    may_leave: bool  # the gate's word, for a submission opened in this transaction
-    is_lane_open: bool
-    has_refusals: bool  # its batch's or lane's last messages were refused: worker/poison.py
-    submission_id: UUID | None
-    doubted_at: datetime | None
-    attempt_outcome: AttemptOutcome | None
-    answered_at: datetime | None
-    looks: int  # at Infobip's logs, so far
-
-    @property
-    def is_absent(self) -> bool:
-        """Its fate is unknown, and it was in Infobip's logs at no look."""
-        return self.state is State.SENDING and self.attempt_outcome is AttemptOutcome.ABSENT
-
-
-def lock(session: Session, ids: Iterable[UUID], *, only_free: bool = False) -> dict[UUID, LockedMessage]:
-    """The messages with these IDs that exist, locked in the order of their IDs; `only_free`: without those that another
-    transaction holds."""
-    wanted = list(set(ids))
-    if not wanted:
-        return {}
-    found = session.execute(_LOCK_FREE if only_free else _LOCK, {"ids": wanted}).scalars().all()
-    return {row[0]: _locked(row) for row in session.execute(_READ, {"ids": found}).all()}
-
-
-def _locked(row: Any) -> LockedMessage:
-    message = LockedMessage(*row)
-    message.state = State(message.state)
-    message.validity = timedelta(seconds=row.validity_seconds)
-    if message.attempt_outcome is not None:
-        message.attempt_outcome = AttemptOutcome(message.attempt_outcome)
-    return message
 
 
 @dataclass(slots=True)
@@ -209,7 +131,8 @@ class Transitions:
             raise RuntimeError("a locked message changed under its lock")
 
     def _moved_columns(self, moved: list[LockedMessage]) -> dict[str, str]:
-        aside = self._set_aside(moved)
+        waiting = [message for message in moved if message.state in WAITING and message.is_paused]
+        aside = passed_by_sweep(self._session, waiting) if waiting else set()
         return {
             "moved_id": column(message.id for message in moved),
             "moved_was": column(self._before[message.id][0] for message in moved),
@@ -241,18 +164,3 @@ class Transitions:
             changes.left((lane_id, batch_id), was, was_reason, n)
             changes.entered((lane_id, batch_id), state, reason, n)
         return changes
-
-    def _set_aside(self, moved: list[LockedMessage]) -> set[UUID]:
-        """Those that wait again while their batch is paused, where its sweep has passed already: worker/steering.py."""
-        back = [message for message in moved if message.state in WAITING and message.is_paused]
-        if not back:
-            return set()
-        rows = self._session.execute(_PAUSED, {"ids": sorted({m.batch_id for m in back if m.batch_id is not None})})
-        through = {row.id: row.held_through for row in rows}
-        return {m.id for m in back if m.batch_id in through and m.id <= through[m.batch_id]}
-
-
-def database_now(session: Session) -> datetime:
-    """The one clock that decides."""
-    at: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return at

@@ -41,6 +41,14 @@ class AttemptOutcome(StrEnum):
 UNSETTLED = frozenset({AttemptOutcome.IN_DOUBT, AttemptOutcome.ABSENT})  # nobody knows whether Infobip has it
 
 
+class SubmissionOutcome(StrEnum):
+    """How a submission ended, where no SendError says it. Null in the table: it is open."""
+
+    ANSWERED = "answered"  # each message by its own status
+    UNSENT = "unsent"  # the lease or the validity ran out before the request was made
+    ABANDONED = "abandoned"  # its process went away, and the lease ran out
+
+
 class Outcome(StrEnum):
     """What a status of the provider means for an attempt."""
 
@@ -52,6 +60,10 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # nobody knows: unconfirmed
     ACCOUNT = "account"  # the account, not the message: hold the credential's lanes
     DUPLICATE = "duplicate"  # this ID was used before: never moves a message by itself
+
+
+# The attempt ended without delivery: fates.fail.
+FAILURES = frozenset({Outcome.TRANSIENT, Outcome.PERMANENT, Outcome.EXPIRED, Outcome.UNKNOWN, Outcome.ACCOUNT})
 
 
 class Source(StrEnum):

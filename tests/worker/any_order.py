@@ -36,19 +36,21 @@ from tests.factories import make_batch, make_lane
 from tests.worker import draws, promises
 from tests.worker.model_infobip import Attempt, Fate, ModelInfobip, Said, Sent, Status, Stopped, Told, Way
 from tests.worker.promises import World, is_within
-from worker import answers, boundaries, lanes, models, recovery, steering
+from worker import answers, boundaries, endings, holds, models, recovery, steering
 from worker.boundaries import Boundary
-from worker.claims import OpenSubmission, claim, read_route
+from worker.claims import claim
 from worker.db import transact
 from worker.errors import SendError
-from worker.infobip.client import Answer
+from worker.infobip.answers import Answer
 from worker.infobip.reports import parse_item
+from worker.lanes import read_route
 from worker.lookups import Lookups
 from worker.rates import Grant
 from worker.reports import apply_reports
 from worker.resubmission import resubmit
-from worker.sending import Sender
+from worker.sending import Dispatcher
 from worker.settings import Settings
+from worker.submissions import OpenSubmission
 
 T = TypeVar("T")
 
@@ -116,7 +118,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.world = World()
         self.infobip = ModelInfobip(lambda: self.passed_seconds, self._leaving)
         self.budget = Budget()
-        self.sender = Sender(engine, self.infobip, EveryToken(), settings, _nudge, self.monotonic)  # type: ignore[arg-type]
+        self.sender = Dispatcher(engine, self.infobip, EveryToken(), settings, _nudge, self.monotonic)  # type: ignore[arg-type]
         self.lookups = Lookups(engine, self.infobip, self.budget, settings, _nudge)  # type: ignore[arg-type]
         self._numbers = itertools.count(919900000000)
         promises.begin(engine)
@@ -173,7 +175,7 @@ class AnyOrder(RuleBasedStateMachine):
         route = read_route(session, self.lane.id)
         assert route is not None
         is_probe = route.is_held
-        if is_probe and not lanes.take_probe(session, self.lane.id):
+        if is_probe and not holds.take_probe(session, self.lane.id):
             return None
         now, most = self.monotonic(), 1 if is_probe else limit
         return resubmit(session, route, most, now, self.settings, is_probe=is_probe) or claim(
@@ -209,7 +211,8 @@ class AnyOrder(RuleBasedStateMachine):
         self, session: Session, submission: OpenSubmission, outcome: Answer | SendError
     ) -> list[OpenSubmission]:
         if isinstance(outcome, Answer):
-            return answers.record_answer(session, submission, outcome, self.settings)
+            answers.record_answer(session, submission, outcome, self.settings)
+            return []
         return answers.record_error(session, submission, outcome, self.settings, self.monotonic)
 
     @precondition(lambda self: is_within(SOON, self.world.next_send))
@@ -246,7 +249,9 @@ class AnyOrder(RuleBasedStateMachine):
     def _push(self, told: list[Told], *, has_stranger: bool = False) -> None:
         items = [self.infobip.tell(one) for one in told]
         strangers = [parse_item({"messageId": f"{UUID(int=7)}-1"}), parse_item(7)] if has_stranger else []
-        self._transact(lambda session: apply_reports(session, [(self.lane.credential_id, [*strangers, *items])]))
+        self._transact(
+            lambda session: apply_reports(session, [(self.lane.credential_id, [*strangers, *items])], self.settings)
+        )
         self.pushed |= {promises.key(one) for one in told}
         self.delivered |= {one.attempt for one in told if one.status == Said.DELIVERED}
         self.strangers += len(strangers)
@@ -273,12 +278,12 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.world.has_waited_too_long)
     @rule()
     def expire(self) -> None:
-        recovery.expire(self.engine)
+        endings.expire(self.engine)
 
     @precondition(lambda self: self.world.is_silent_after(self.settings.report_grace))
     @rule()
     def give_up(self) -> None:
-        recovery.give_up(self.engine, self.settings)
+        endings.give_up(self.engine, self.settings)
 
     @rule(what=draws.STEERING, which=draws.INDEX)
     def steer(self, what: str, which: int) -> None:
@@ -306,7 +311,7 @@ class AnyOrder(RuleBasedStateMachine):
     def _change_credential(self, session: Session, *, is_moved: bool) -> None:
         """A new key of the same account, or the host of another one, as the API takes it."""
         session.execute(_NEW_ACCOUNT if is_moved else _NEW_KEY, {"id": self.lane.credential_id})
-        lanes.release(session, self.lane.credential_id)
+        holds.release(session, self.lane.credential_id)
 
     @rule(seconds=draws.SECONDS)
     def pass_time(self, seconds: float | None) -> None:
@@ -361,11 +366,11 @@ class AnyOrder(RuleBasedStateMachine):
         if self.world.has_dead_lease:
             recovery.abandon(self.engine, self.settings)
         if self.world.has_waited_too_long:
-            recovery.expire(self.engine)
+            endings.expire(self.engine)
         if is_within(0, self.world.next_look):
             self.lookups.look()
         if self.world.is_silent_after(self.settings.report_grace):
-            recovery.give_up(self.engine, self.settings)
+            endings.give_up(self.engine, self.settings)
         if self.world.live_count:
             self.sender.deliver(self.lane.id, 1.0)
 

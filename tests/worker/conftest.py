@@ -14,9 +14,10 @@ from tests.factories import MadeLane, make_lane
 from tests.processes import running_sandbox
 from worker.db import make_engine
 from worker.infobip.client import Infobip
+from worker.log_budget import LogBudget
 from worker.lookups import Lookups
-from worker.rates import LogBudget, Rates
-from worker.sending import Sender
+from worker.rates import Rates
+from worker.sending import Dispatcher
 from worker.settings import Settings, settings
 
 SECRET_KEY = Fernet.generate_key().decode()
@@ -82,6 +83,6 @@ def lookups(engine: Engine, infobip: Infobip, budget: LogBudget, fresh_settings:
 
 
 @pytest.fixture
-def sender(engine: Engine, infobip: Infobip, redis_url: str, fresh_settings: Settings) -> Iterator[Sender]:
+def dispatcher(engine: Engine, infobip: Infobip, redis_url: str, fresh_settings: Settings) -> Iterator[Dispatcher]:
     with redis.Redis.from_url(redis_url) as client:
-        yield Sender(engine, infobip, Rates(client), fresh_settings, lambda *_: None)
+        yield Dispatcher(engine, infobip, Rates(client), fresh_settings, lambda *_: None)

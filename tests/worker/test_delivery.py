@@ -10,8 +10,8 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, make_lane, route_of
-from worker import answers, lanes
-from worker.claims import OpenSubmission, claim
+from worker import answers, holds
+from worker.claims import claim
 from worker.errors import (
     CredentialRefused,
     NotSent,
@@ -21,13 +21,14 @@ from worker.errors import (
     Throttled,
     Violation,
 )
-from worker.infobip.client import Answer
+from worker.infobip.answers import Answer
 from worker.infobip.reports import Report, parse_item
 from worker.infobip.statuses import verdict
 from worker.models import Attempt, DeliveryReport, Lane, Message, Submission, UnmatchedReport
 from worker.reports import apply_reports
-from worker.settings import Settings
+from worker.settings import Settings, settings
 from worker.states import State
+from worker.submissions import OpenSubmission
 from worker.tally import SHARDS, counts
 
 ACCEPTED = verdict(26, 1, None, None)
@@ -82,7 +83,7 @@ def report(
 
 
 def apply(session: Session, lane: MadeLane, *reports: Report) -> None:
-    apply_reports(session, [(lane.credential_id, list(reports))])
+    apply_reports(session, [(lane.credential_id, list(reports))], settings())
     session.commit()
 
 
@@ -124,7 +125,7 @@ def test_a_claim_commits_submission_attempts_and_inherited_values(session: Sessi
     submission = took(session, lane)
     assert states(session, ids) == ["sending", "sending"]
     first = submission.messages[0]
-    assert (first.number, first.sender, first.callback_data) == (1, "KITEBK", "order-5512")
+    assert (first.number, first.content.sender, first.content.callback_data) == (1, "KITEBK", "order-5512")
     assert 3590 < first.remaining_seconds <= 3600
     row = session.get_one(Submission, submission.id)
     assert (row.message_count, row.bulk_ids, row.outcome) == (2, [submission.id], None)
@@ -229,7 +230,7 @@ def test_no_credit_in_a_report_holds_the_lanes_unless_the_credential_changed_sin
     apply(session, lane, report(ids[0], status=12, group=5))
     assert session.get_one(Lane, lane.id).kind == "account"
     session.execute(text("UPDATE credential SET version = version + 1"))
-    lanes.release(session, lane.credential_id)
+    holds.release(session, lane.credential_id)
     session.commit()
     apply(session, lane, report(ids[1], status=12, group=5))
     session.expire_all()
@@ -254,10 +255,10 @@ def test_a_held_lane_lets_one_probe_through_at_a_time_and_its_success_opens_it(
 ) -> None:
     make_batch(session, lane, ["919900000001", "919900000002"])
     fail_with(session, took(session, lane), fresh_settings, CredentialRefused("HTTP 401"))
-    assert not lanes.take_probe(session, lane.id)  # not yet
+    assert not holds.take_probe(session, lane.id)  # not yet
     session.execute(text("UPDATE lane SET probe_at = now()"))
-    assert lanes.take_probe(session, lane.id)
-    assert not lanes.take_probe(session, lane.id)
+    assert holds.take_probe(session, lane.id)
+    assert not holds.take_probe(session, lane.id)
     probe = claim(session, route_of(session, lane), 1, 60, time.monotonic(), is_probe=True)
     assert probe is not None
     answer(session, probe, fresh_settings)
@@ -282,7 +283,7 @@ def test_known_not_sent_burns_nothing(
     assert (kept.state, kept.attempt_count, kept.next_attempt_at) == ("queued", 0, before)
     assert session.get_one(Attempt, (ids[0], 1)).outcome == "released"
     assert session.get_one(Lane, lane.id).kind == kind
-    lanes.release(session, lane.credential_id)
+    holds.release(session, lane.credential_id)
     session.commit()
     assert took(session, lane).messages[0].number == 1
     assert_tally_is_exact(session, lane)
@@ -304,13 +305,13 @@ def test_several_faults_in_a_row_hold_the_lane_and_a_success_clears_them(
     session: Session, lane: MadeLane, fresh_settings: Settings
 ) -> None:
     make_batch(session, lane, ["919900000001"])
-    for _ in range(lanes.FAULTS_IN_A_ROW - 1):
+    for _ in range(holds.FAULTS_IN_A_ROW - 1):
         fail_with(session, took(session, lane), fresh_settings, NotSent("refused"))
     answer(session, took(session, lane), fresh_settings)
     session.expire_all()
     assert session.get_one(Lane, lane.id).faults == 0
     make_batch(session, lane, ["919900000002"])
-    for _ in range(lanes.FAULTS_IN_A_ROW):
+    for _ in range(holds.FAULTS_IN_A_ROW):
         fail_with(session, took(session, lane), fresh_settings, NotSent("refused"))
     assert take(session, lane) is None
 
@@ -323,7 +324,7 @@ def test_a_fault_and_a_change_of_key_at_once_do_not_deadlock(session: Session, l
 
     def fault() -> None:
         with Session(engine) as other:
-            lanes.count_fault(other, route, "HTTP 500")
+            holds.count_fault(other, route, "HTTP 500")
             other.commit()
 
     thread = threading.Thread(target=fault)
@@ -331,7 +332,7 @@ def test_a_fault_and_a_change_of_key_at_once_do_not_deadlock(session: Session, l
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     while not session.execute(waiting).scalar_one():
         time.sleep(0.01)
-    lanes.release(session, lane.credential_id)  # DeadlockDetected, had the fault taken the lane first
+    holds.release(session, lane.credential_id)  # DeadlockDetected, had the fault taken the lane first
     session.commit()
     thread.join()
 
@@ -514,7 +515,7 @@ def test_a_strange_item_is_kept_and_its_neighbours_count(session: Session, lane:
     ids = make_batch(session, lane, ["919900000001"])
     took(session, lane)
     items = [parse_item(7), parse_item({"messageId": "theirs"}), report(ids[0])]
-    apply_reports(session, [(lane.credential_id, items)])
+    apply_reports(session, [(lane.credential_id, items)], settings())
     session.commit()
     assert states(session, ids) == ["delivered"]
     assert {row.reason for row in session.exec(select(UnmatchedReport))} == {

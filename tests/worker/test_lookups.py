@@ -9,24 +9,30 @@ from uuid import UUID
 import httpx
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, route_of
 from tests.processes import wait_for
-from worker import answers, lanes, recovery
-from worker.claims import OpenSubmission, claim
+from worker import answers, endings, lanes, recovery
+from worker.claims import claim
 from worker.errors import OutcomeUncertain
-from worker.infobip.client import Answer, Infobip
-from worker.infobip.payloads import sms_request
+from worker.infobip.answers import Answer
+from worker.infobip.client import Infobip
+from worker.infobip.payloads import send_request
 from worker.infobip.reports import Report
 from worker.infobip.statuses import verdict
-from worker.lookups import Look, Lookups
+from worker.log_budget import LogBudget
+from worker.look_plans import Look
+from worker.lookups import Lookups
 from worker.models import Attempt, DeliveryReport, Message, Submission
-from worker.rates import LogBudget
 from worker.resubmission import resubmit
-from worker.sending import Sender
+from worker.sending import Dispatcher
 from worker.settings import Settings
+from worker.submissions import OpenSubmission
 from worker.words import MessageType
+
+NOWHERE = "http://127.0.0.1:9/reports"
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ def claimed(session: Session, lane: MadeLane) -> OpenSubmission:
 def sent(session: Session, lane: MadeLane, settings: Settings, infobip: Infobip) -> OpenSubmission:
     """A submission that Infobip accepted; its reports go nowhere."""
     submission = claimed(session, lane)
-    request = sms_request(submission.id, submission.messages, 0.0, "http://127.0.0.1:9/reports")
+    request = send_request(submission.route.channel, submission.id, submission.messages, 0.0, NOWHERE)
     answer = infobip.submit(submission.route.account, submission.route.channel, request, 5.0)
     answers.record_answer(session, submission, answer, settings)
     session.commit()
@@ -55,7 +61,7 @@ def doubted(session: Session, lane: MadeLane, settings: Settings, *, landed: boo
     """A submission whose answer never came; with `landed` Infobip has it all the same."""
     submission = claimed(session, lane)
     if landed:
-        request = sms_request(submission.id, submission.messages, 0.0, "http://127.0.0.1:9/reports")
+        request = send_request(submission.route.channel, submission.id, submission.messages, 0.0, NOWHERE)
         infobip.submit(submission.route.account, submission.route.channel, request, 5.0)
     answers.record_error(session, submission, OutcomeUncertain("time-out"), settings, time.monotonic)
     session.commit()
@@ -102,20 +108,20 @@ def test_a_doubt_that_never_landed_goes_out_again_under_its_number_after_each_lo
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900000001"])
     first = doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
     due_now(session)
     lookups.look()
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert state(session, message_id) == "sending"  # absent once is not absent
     assert accepted(sandbox) == []
     due_now(session)
     lookups.look()
     assert accepted(sandbox) == []  # its lane sends it
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert state(session, message_id) == "sent"
     assert accepted(sandbox) == [f"{message_id}-1"]
     attempt = session.get_one(Attempt, (message_id, 1))
@@ -129,7 +135,7 @@ def test_status_23_in_answer_to_a_resubmission_means_the_first_had_landed(
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900000001"])
@@ -137,7 +143,7 @@ def test_status_23_in_answer_to_a_resubmission_means_the_first_had_landed(
     # Logs that do not show it, however often they are asked: another account's.
     session.execute(text("UPDATE submission SET bulk_ids = ARRAY[gen_random_uuid()]"))
     absent(session, lookups, fresh_settings)
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert state(session, message_id) == "sent"
     assert accepted(sandbox) == [f"{message_id}-1"]
 
@@ -175,14 +181,14 @@ def test_a_doubt_upon_a_doubt_is_looked_up_under_every_bulk_id_it_went_by(
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900000001"])
     first = doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
     absent(session, lookups, fresh_settings)
     httpx.put(sandbox + "/sandbox/faults", json={"timeout_after": 1.0, "report_seconds": 0.0}).raise_for_status()
-    sender.deliver(lane.id, 1)  # the resubmission lands, and its answer is lost too
+    dispatcher.deliver(lane.id, 1)  # the resubmission lands, and its answer is lost too
     httpx.put(sandbox + "/sandbox/faults", json={"report_seconds": 0.0}).raise_for_status()
     session.expire_all()
     attempt = session.get_one(Attempt, (message_id, 1))
@@ -201,7 +207,7 @@ def test_the_word_of_the_logs_counts_for_a_minute(
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900000001"])
@@ -210,10 +216,10 @@ def test_the_word_of_the_logs_counts_for_a_minute(
     due_now(session)  # nobody sent it for a minute
     session.execute(text("UPDATE submission SET absent_until = now() WHERE absent_until IS NOT NULL"))
     session.commit()
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert accepted(sandbox) == []
     lookups.look()
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert accepted(sandbox) == [f"{message_id}-1"]
 
 
@@ -233,7 +239,7 @@ def test_absent_attempts_that_may_not_leave_do_not_stand_in_the_way_of_others(
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
 ) -> None:
     (paused,) = make_batch(session, lane, ["919900000001"])
@@ -244,12 +250,12 @@ def test_absent_attempts_that_may_not_leave_do_not_stand_in_the_way_of_others(
     query = text("UPDATE batch SET paused_at = now() WHERE id = (SELECT batch_id FROM message WHERE id = :id)")
     session.execute(query, {"id": paused})
     session.commit()
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert accepted(sandbox) == [f"{free}-1"]
     session.execute(text("UPDATE batch SET paused_at = NULL"))
     due_now(session)
     lookups.look()
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert accepted(sandbox) == [f"{free}-1", f"{paused}-1"]
 
 
@@ -284,7 +290,7 @@ def test_resubmissions_take_tokens_like_everything_else(
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
 ) -> None:
     make_batch(session, lane, [f"9199000000{n:02d}" for n in range(30)])
@@ -294,7 +300,7 @@ def test_resubmissions_take_tokens_like_everything_else(
     session.execute(text("UPDATE lane SET message_type = 'marketing'"))
     session.commit()
     for _ in range(10):
-        sender.deliver(lane.id, 1)
+        dispatcher.deliver(lane.id, 1)
         time.sleep(0.1)
     assert 0 < len(accepted(sandbox)) < 20
 
@@ -307,7 +313,7 @@ def test_an_account_that_is_no_longer_this_credentials_is_not_taken_for_one_that
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
     landed: bool,
 ) -> None:
@@ -319,7 +325,7 @@ def test_an_account_that_is_no_longer_this_credentials_is_not_taken_for_one_that
     for _ in range(4):
         due_now(session)
         lookups.look()
-        sender.deliver(lane.id, 1)
+        dispatcher.deliver(lane.id, 1)
     assert state(session, message_id) == "sending"
     assert accepted(sandbox) == []
     session.execute(text("UPDATE message SET expires_at = now() - interval '61 minutes'"))
@@ -342,7 +348,7 @@ def test_logs_that_break_off_settle_what_they_told_and_nothing_else(
 ) -> None:
     ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
     doubted(session, lane, fresh_settings, landed=True, infobip=infobip)
-    monkeypatch.setattr("worker.infobip.client.MOST_LOG_ROWS", 4)
+    monkeypatch.setattr("worker.infobip.payloads.MOST_LOG_ROWS", 4)
     monkeypatch.setattr("worker.lookups.LONGEST_WAIT_SECONDS", 0.0)
     calls = iter([0.0, 0.0, 5.0])
     monkeypatch.setattr(budget, "take", lambda *_, **__: next(calls))
@@ -364,7 +370,7 @@ def test_what_is_absent_when_the_account_changes_does_not_go_to_the_new_one(
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
 ) -> None:
     (message_id,) = make_batch(session, lane, ["919900000001"])
@@ -372,7 +378,7 @@ def test_what_is_absent_when_the_account_changes_does_not_go_to_the_new_one(
     absent(session, lookups, fresh_settings)
     session.execute(text("UPDATE credential SET version = 2, account_since = 2"))
     session.commit()
-    sender.deliver(lane.id, 1)
+    dispatcher.deliver(lane.id, 1)
     assert (state(session, message_id), accepted(sandbox)) == ("sending", [])
     session.expire_all()
     assert session.get_one(Attempt, (message_id, 1)).outcome == "in doubt"
@@ -384,7 +390,7 @@ def test_a_look_under_way_is_no_word_of_the_logs(
     sandbox: str,
     infobip: Infobip,
     lookups: Lookups,
-    sender: Sender,
+    dispatcher: Dispatcher,
     fresh_settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -395,7 +401,7 @@ def test_a_look_under_way_is_no_word_of_the_logs(
     ask = Lookups._ask
 
     def ask_while_the_lane_looks(self: Lookups, look: Look, rows: list[Report]) -> bool:
-        sender.deliver(lane.id, 1)
+        dispatcher.deliver(lane.id, 1)
         assert accepted(sandbox) == []
         return ask(self, look, rows)
 
@@ -544,10 +550,10 @@ def test_silence_is_asked_about_at_each_time_and_then_unconfirmed(
         due_now(session)
         looks += lookups.look()
     assert looks == 3  # 10 minutes, 1 hour, and at expires_at
-    assert recovery.give_up(engine, fresh_settings) == 0
+    assert endings.give_up(engine, fresh_settings) == 0
     session.execute(text("UPDATE message SET expires_at = now() - interval '61 minutes'"))
     session.commit()
-    assert recovery.give_up(engine, fresh_settings) == 1
+    assert endings.give_up(engine, fresh_settings) == 1
     assert state(session, message_id) == "unconfirmed"
     assert session.exec(select(DeliveryReport)).all() == []
 
@@ -561,7 +567,7 @@ def test_nobody_gives_up_on_a_report_before_the_logs_were_asked(
     session.execute(text("UPDATE credential SET base_url = 'http://127.0.0.1:9'"))
     due_now(session)
     lookups.look()  # out of reach
-    assert recovery.give_up(engine, fresh_settings) == 0
+    assert endings.give_up(engine, fresh_settings) == 0
     session.execute(text("UPDATE credential SET base_url = :url"), {"url": submission.route.account.base_url})
     due_now(session)
     lookups.look()
@@ -595,13 +601,57 @@ def test_a_look_about_one_attempt_says_nothing_of_the_next(
     assert (second.outcome, second.looks) == ("in doubt", 0)
 
 
+def test_a_look_that_fails_is_said_without_the_row_that_the_database_quotes(
+    session: Session,
+    lane: MadeLane,
+    infobip: Infobip,
+    lookups: Lookups,
+    fresh_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    due_now(session)
+
+    def fail(*_: object, **__: object) -> bool:
+        raise IntegrityError("INSERT", None, Exception("Key (recipient)=(919900000001) already exists"))
+
+    monkeypatch.setattr(Lookups, "_settle", fail)
+    assert lookups.look() == 0
+    logged = "".join(capsys.readouterr())
+    assert "look_failed" in logged
+    assert "IntegrityError" in logged
+    assert "919900000001" not in logged
+
+
+def test_a_database_that_is_away_is_no_look_that_failed(
+    session: Session,
+    lane: MadeLane,
+    infobip: Infobip,
+    lookups: Lookups,
+    fresh_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_batch(session, lane, ["919900000001"])
+    doubted(session, lane, fresh_settings, landed=False, infobip=infobip)
+    due_now(session)
+
+    def lose_the_connection(*_: object, **__: object) -> bool:
+        raise OperationalError("SELECT", None, Exception("the connection is lost"))
+
+    monkeypatch.setattr(Lookups, "_settle", lose_the_connection)
+    with pytest.raises(OperationalError):
+        lookups.look()
+
+
 def test_waiting_messages_expire_for_the_reason_of_their_last_failure(
     session: Session, engine: Engine, lane: MadeLane
 ) -> None:
     fresh, failed = make_batch(session, lane, ["919900000001", "919900000002"], left=timedelta(seconds=0.5))
     session.execute(text("UPDATE message SET reason = 'EC_ABSENT_SUBSCRIBER' WHERE id = :id"), {"id": failed})
     session.commit()
-    assert recovery.expire(engine) == 2
+    assert endings.expire(engine) == 2
     session.expire_all()
     reasons = {row.id: (row.state, row.reason) for row in session.exec(select(Message))}
     assert reasons == {fresh: ("expired", "validity_over"), failed: ("expired", "EC_ABSENT_SUBSCRIBER")}

@@ -9,7 +9,7 @@ from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_lane
-from worker import claims, lanes, recovery
+from worker import claims, endings, lanes
 from worker.ids import new_id
 
 FEW = 20
@@ -90,14 +90,14 @@ def test_claim_passes_over_a_paused_batch_without_asking_for_each(session: Sessi
 @pytest.mark.parametrize("state", ["queued", "retrying"])
 def test_expiry_reads_what_it_takes(session: Session, lane: MadeLane, state: str, knows: str) -> None:
     _filled(session, lane, state, OVER, knows)
-    assert _most_rows(session, recovery._OVER, {"least": timedelta(seconds=1), "group": FEW}) <= FEW
+    assert _most_rows(session, endings._OVER, {"least": timedelta(seconds=1), "group": FEW}) <= FEW
 
 
 @KNOWLEDGE
 def test_giving_up_reads_what_it_takes(session: Session, lane: MadeLane, knows: str) -> None:
     _filled(session, lane, "sent", OVER, knows)
     values = {"grace": timedelta(hours=1), "reach": timedelta(hours=48), "group": FEW}
-    assert _most_rows(session, recovery._SILENT, values) <= FEW
+    assert _most_rows(session, endings._SILENT, values) <= FEW
 
 
 @KNOWLEDGE

@@ -7,7 +7,7 @@ import pytest
 from worker import reasons
 from worker.ids import new_id
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
-from worker.reasons import explain
+from worker.sentences import SENTENCES, explain
 from worker.states import State
 from worker.timeline import situation, timeline
 
@@ -185,6 +185,6 @@ def test_waiting_message_of_a_stopped_batch_says_so(flag: str, words: str) -> No
 
 def test_every_code_of_ours_has_a_sentence_and_unknown_ones_stand_for_themselves() -> None:
     codes = {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)}
-    assert codes == set(reasons.SENTENCES)
+    assert codes == set(SENTENCES)
     assert explain("EC_FROM_THE_FUTURE") == "EC_FROM_THE_FUTURE"
     assert explain("EC_ABSENT_SUBSCRIBER") != "EC_ABSENT_SUBSCRIBER"

@@ -4,9 +4,12 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch, make_lane
-from worker.claims import claim, read_route
+from worker.claims import claim
+from worker.db import database_now
+from worker.lanes import read_route
+from worker.locking import lock
 from worker.states import State
-from worker.transitions import Transitions, database_now, lock
+from worker.transitions import Transitions
 from worker.words import AttemptOutcome
 
 WATCH = """

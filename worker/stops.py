@@ -1,4 +1,4 @@
-"""Refusals in a row, kept with their batch and lane, and what they stop: the rule of streaks.py, applied.
+"""What a streak of refusals stops, its batch or its lane: the rule of streaks.py, kept in their rows and applied.
 
 A refusal that names some messages of a batch while others of it stay is about those messages: it is no streak.
 """
@@ -10,10 +10,10 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import lanes
-from worker.claims import Route
+from worker import holds, steering
+from worker.lanes import Route
+from worker.locking import LockedMessage
 from worker.streaks import Streak
-from worker.transitions import LockedMessage
 from worker.words import HoldKind
 
 _log = structlog.get_logger()
@@ -24,23 +24,20 @@ _BATCHES = text("SELECT id, refusal, refusals FROM batch WHERE id = ANY(:ids) OR
 
 _KEEP_LANE = text("UPDATE lane SET refusal = :words, refusals = :count, refused_batches = :batches WHERE id = :lane")
 _KEEP_BATCH = text("UPDATE batch SET refusal = :words, refusals = :count WHERE id = :batch")
-_PAUSE = text("""
-    UPDATE batch SET paused_at = statement_timestamp(), pause_reason = :reason WHERE id = :batch AND paused_at IS NULL
-""")
-_FORGET_LANE = text(f"UPDATE lane SET {lanes.NO_REFUSALS} WHERE id = :lane AND refusals > 0")
-_FORGET_BATCHES = text("""
-    UPDATE batch SET refusal = NULL, refusals = 0
+_FORGET_LANE = text(f"UPDATE lane SET {holds.NO_REFUSALS} WHERE id = :lane AND refusals > 0")
+_FORGET_BATCHES = text(f"""
+    UPDATE batch SET {steering.NO_REFUSALS}
     WHERE id IN (SELECT id FROM batch WHERE id = ANY(:batches) AND refusals > 0 ORDER BY id FOR UPDATE)
 """)
 
 
-class Refusals:
+class Streaks:
     """The streaks of one lane and of the batches of the messages at hand, for one transaction."""
 
     def __init__(self, session: Session, route: Route, messages: Iterable[LockedMessage]) -> None:
         self._session = session
         self._route = route
-        lanes.lock_credential(session, route)
+        holds.lock_credential(session, route)
         lane = session.execute(_LANE, {"lane": route.lane_id}).one()
         self._lane = Streak(lane.refusal, lane.refusals, frozenset(lane.refused_batches))
         ids = sorted({message.batch_id for message in messages if message.batch_id is not None})
@@ -73,12 +70,12 @@ class Refusals:
         is_held = lane.stops_lane and lane.is_of(words)
         if is_held:
             reason = f"Infobip refused {lane.count} messages in a row alike: {words}"
-            lanes.hold(self._session, self._route, HoldKind.ACCOUNT, reason, only_lane=True)
+            holds.hold(self._session, self._route, HoldKind.ACCOUNT, reason, only_lane=True)
         return is_held
 
     def _pause(self, batch: UUID, count: int, words: str) -> None:
         reason = f"Infobip refused {count} of its messages in a row alike: {words}"
-        if self._session.execute(_PAUSE, {"batch": batch, "reason": reason}).rowcount:  # type: ignore[attr-defined]
+        if steering.stop(self._session, batch, reason):
             _log.warning("batch_paused", batch_id=str(batch), refusals=count)
 
 

@@ -9,12 +9,13 @@ from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, make_lane, route_of
 from tests.worker.test_delivery import ACCEPTED, answer, states, take, took
-from worker import answers, lanes
-from worker.claims import OpenSubmission, claim
+from worker import answers, holds
+from worker.claims import claim
 from worker.errors import RequestRefused, Violation
 from worker.models import Batch, Lane, Message
 from worker.settings import Settings
 from worker.streaks import REFUSED_IN_A_ROW
+from worker.submissions import OpenSubmission
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_a_batch_that_reaches_its_limit_with_its_lane_is_paused_all_the_same(
     refused(session, took(session, lane), fresh_settings, 0, 1, 2)
     assert held(session, lane).kind == "account"
     assert [batch.paused_at is not None for batch in batches(session)] == [True, False]
-    lanes.release(session, lane.credential_id)
+    holds.release(session, lane.credential_id)
     session.commit()
     assert take(session, lane) is None  # else it would go out and be refused for ever
 
@@ -230,7 +231,7 @@ def test_a_hand_that_opens_the_lane_gives_it_twenty_more(
     session: Session, lane: MadeLane, fresh_settings: Settings
 ) -> None:
     ids = hold_by_refusals(session, lane, fresh_settings)
-    lanes.release(session, lane.credential_id)
+    holds.release(session, lane.credential_id)
     session.commit()
     refuse_until_alone(session, took(session, lane), fresh_settings)
     assert states(session, ids).count("failed") == 2 * REFUSED_IN_A_ROW

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.looks import LAST_LOOK_AFTER, missing_report_look
+from worker.look_times import LAST_LOOK_AFTER, missing_report_look
 
 ACCEPTED = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

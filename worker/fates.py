@@ -1,0 +1,164 @@
+"""The fates: what becomes of a message and of its attempt, each step in one function.
+
+Whoever learns something of an attempt (an answer, a report, the logs, the clock) decides which step it is and takes it
+here, with the message locked; `Transitions.write` then writes all steps at once. Only the claim moves messages besides.
+
+    accept, deliver               Infobip has it; the recipient has it
+    fail, refuse                  an attempt failed: the retry rule decides; the same message would fail again
+    release                       known not to have been sent: as it was before
+    doubt, stay_in_doubt, absent  nobody knows; nor do the logs; and they show it at no look
+    end_unsent, expire            it never left, and is not to leave any more
+    leave_unconfirmed             the recipient may have it, and nobody will ever know
+"""
+
+import random
+from datetime import datetime, timedelta
+
+from worker import retry
+from worker.gate import BARRED_ENDS_AS
+from worker.infobip.statuses import Verdict
+from worker.locking import LockedMessage
+from worker.look_times import ABSENT_FOR, missing_report_look
+from worker.metrics import retries_scheduled_total
+from worker.reasons import REFUSED, UNKNOWN_FATE
+from worker.settings import Settings
+from worker.states import State
+from worker.transitions import Transitions
+from worker.words import UNSETTLED, AttemptOutcome
+
+SOONEST_LOOK = timedelta(seconds=1)
+_MOST_WORDS = 500  # characters kept of Infobip's own
+
+
+def accept(transitions: Transitions, message: LockedMessage, settings: Settings) -> None:
+    """Infobip has it: wait for the report, and know when to ask for one that does not come."""
+    transitions.move(message, State.SENT)
+    look_at = missing_report_look(transitions.now, 0, message.expires_at, settings.missing_report_after)
+    transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED, look_at=look_at)
+
+
+def await_report(transitions: Transitions, message: LockedMessage, looks: int, look_at: datetime | None) -> None:
+    """Accepted, and after so many looks without a final report: ask again at `look_at`, or never."""
+    transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED, look_at=look_at, looks=looks)
+
+
+def deliver(transitions: Transitions, message: LockedMessage, number: int, code: str) -> None:
+    """By any attempt, at any time. Where it was an earlier one, nobody needs to ask about the current one any more."""
+    current = message.attempt_outcome
+    if number != message.number and current is not None and current in (*UNSETTLED, AttemptOutcome.ACCEPTED):
+        transitions.settle(message.id, message.number, current)
+    transitions.settle(message.id, number, AttemptOutcome.DELIVERED, code)
+    transitions.move(message, State.DELIVERED)
+
+
+def fail(
+    transitions: Transitions, message: LockedMessage, verdict: Verdict, settings: Settings, detail: str | None = None
+) -> None:
+    """The current attempt of a message that is sending or sent ended without delivery: schedule the next, or end it.
+
+    One that is barred in the meantime has no next attempt, whatever the rule says.
+    """
+    transitions.settle(message.id, message.number, AttemptOutcome.FAILED, verdict.code, detail)
+    decision = retry.after(
+        verdict.outcome,
+        message.slots,
+        transitions.now,
+        message.expires_at,
+        message.validity,
+        settings.retry_schedule,
+        random.random(),
+    )
+    if isinstance(decision, retry.End):
+        transitions.move(message, decision.state, verdict.code)
+    elif not _end_if_barred(transitions, message):
+        transitions.move(message, State.RETRYING, verdict.code, next_attempt_at=decision.at, slots=decision.slots)
+        retries_scheduled_total.labels(verdict.code if verdict.is_known else "other").inc()
+
+
+def refuse(transitions: Transitions, message: LockedMessage, words: str) -> None:
+    """Infobip refused a request for its sake, in these words."""
+    transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, words[:_MOST_WORDS])
+    transitions.move(message, State.FAILED, REFUSED)
+
+
+def release(
+    transitions: Transitions, message: LockedMessage, settings: Settings, *, next_attempt_at: datetime | None = None
+) -> None:
+    """Known not to have been sent: as it was before, with its turn unless another is given, and the number goes out
+    again.
+
+    An attempt that was in doubt before stays so: this request did not reach Infobip, an earlier one may have.
+    """
+    if message.doubted_at is not None:
+        doubt(transitions, message, settings)
+        return
+    transitions.settle(message.id, message.number, AttemptOutcome.RELEASED)
+    if _end_if_barred(transitions, message):
+        return
+    before = message.number - 1
+    transitions.move(
+        message,
+        State.RETRYING if before else State.QUEUED,
+        message.reason,
+        next_attempt_at=next_attempt_at or message.next_attempt_at,
+        number=before,
+    )
+
+
+def doubt(transitions: Transitions, message: LockedMessage, settings: Settings, detail: str | None = None) -> None:
+    """Nobody here knows: the message stays `sending`, and the looks at Infobip's logs begin anew."""
+    transitions.settle(
+        message.id,
+        message.number,
+        AttemptOutcome.IN_DOUBT,
+        UNKNOWN_FATE,
+        detail,
+        look_at=transitions.now + settings.doubt_looks[0],
+    )
+
+
+def stay_in_doubt(transitions: Transitions, message: LockedMessage, looks: int, wait: timedelta) -> None:
+    """After so many looks its fate is still unknown: ask again after `wait`, or already when its validity ends."""
+    look_at = _next_look(transitions, message, wait)
+    transitions.settle(message.id, message.number, AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, look_at=look_at, looks=looks)
+
+
+def absent(transitions: Transitions, message: LockedMessage, looks: int) -> None:
+    """The logs did not show it at any look: it goes out again before its next one is due, or is asked about anew."""
+    look_at = _next_look(transitions, message, ABSENT_FOR)
+    transitions.settle(message.id, message.number, AttemptOutcome.ABSENT, UNKNOWN_FATE, look_at=look_at, looks=looks)
+
+
+def end_unsent(transitions: Transitions, message: LockedMessage) -> None:
+    """Its fate was unknown, and the logs say that it never arrived; it is barred, or its time is over."""
+    transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
+    if not _end_if_barred(transitions, message):
+        expire(transitions, message, UNKNOWN_FATE)
+
+
+def expire(transitions: Transitions, message: LockedMessage, otherwise: str) -> None:
+    """Its validity is over: for the reason of its last failure, or `otherwise`."""
+    transitions.move(message, State.EXPIRED, message.reason or otherwise)
+
+
+def leave_unconfirmed(transitions: Transitions, message: LockedMessage, reason: str) -> None:
+    """Infobip has it, or may have it, and nobody can be asked any more."""
+    has_it = message.state is State.SENT
+    outcome = AttemptOutcome.ACCEPTED if has_it else AttemptOutcome.IN_DOUBT
+    transitions.settle(message.id, message.number, outcome, reason)
+    transitions.move(message, State.UNCONFIRMED, reason)
+
+
+def _end_if_barred(transitions: Transitions, message: LockedMessage) -> bool:
+    """What the gate bars for good ends here, whatever brought it back."""
+    if message.barred is None:
+        return False
+    transitions.move(message, BARRED_ENDS_AS[message.barred], message.barred)
+    return True
+
+
+def _next_look(transitions: Transitions, message: LockedMessage, wait: timedelta) -> datetime:
+    look_at = transitions.now + max(wait, SOONEST_LOOK)
+    if transitions.now < message.expires_at < look_at:
+        return max(message.expires_at, transitions.now + SOONEST_LOOK)
+    return look_at

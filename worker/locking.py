@@ -1,0 +1,107 @@
+"""Messages locked together, as they stand: what every use case that moves them begins with.
+
+In the order of their IDs, so that overlapping groups wait for each other in one order and cannot deadlock. Whoever
+changes an attempt of a message has that message locked; only a look at Infobip's logs is taken without (lookups.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from worker.gate import BARRED, GATE, LANE_IS_OPEN
+from worker.states import State
+from worker.words import AttemptOutcome
+
+_LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+_LOCK_FREE = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
+
+# LockedMessage's fields, in their order.
+_FIELDS: Final = {
+    "id": "m.id",
+    "lane_id": "m.lane_id",
+    "batch_id": "m.batch_id",
+    "credential_id": "l.credential_id",
+    "state": "m.state",
+    "reason": "m.reason",
+    "number": "m.attempt_count",
+    "slots": "m.retry_count",
+    "next_attempt_at": "m.next_attempt_at",
+    "expires_at": "m.expires_at",
+    "validity": "m.validity_seconds",
+    "callback_data": "coalesce(m.callback_data, b.callback_data)",
+    "is_paused": "b.paused_at IS NOT NULL",
+    "barred": BARRED,
+    "may_leave": f"({GATE})",
+    "is_lane_open": LANE_IS_OPEN,
+    "has_refusals": "coalesce(b.refusals, 0) + l.refusals > 0",
+    "submission_id": "a.submission_id",
+    "doubted_at": "a.doubted_at",
+    "attempt_outcome": "a.outcome",
+    "answered_at": "a.answered_at",
+    "looks": "coalesce(a.looks, 0)",
+}
+# A statement of its own, after the locks: what another transaction committed while we waited for them is seen here.
+_READ = text(f"""
+    SELECT {", ".join(f"{expression} AS {name}" for name, expression in _FIELDS.items())}
+    FROM message m JOIN lane l ON l.id = m.lane_id
+    LEFT JOIN batch b ON b.id = m.batch_id
+    LEFT JOIN attempt a ON a.message_id = m.id AND a.number = m.attempt_count
+    WHERE m.id = ANY(:ids) ORDER BY m.id
+""")
+
+
+@dataclass(slots=True)
+class LockedMessage:
+    """A message as it stands, locked until the transaction ends, and its current attempt (the last five fields)."""
+
+    id: UUID
+    lane_id: UUID
+    batch_id: UUID | None
+    credential_id: UUID
+    state: State
+    reason: str | None
+    number: int  # of the current attempt
+    slots: int  # of the retry schedule, used so far
+    next_attempt_at: datetime | None
+    expires_at: datetime
+    validity: timedelta
+    callback_data: str | None
+    is_paused: bool
+    barred: str | None  # why it may never leave again
+    may_leave: bool  # the gate's word, for a submission opened in this transaction
+    is_lane_open: bool
+    has_refusals: bool  # its batch's or lane's last messages were refused: stops.py
+    submission_id: UUID | None
+    doubted_at: datetime | None
+    attempt_outcome: AttemptOutcome | None
+    answered_at: datetime | None  # when it was first settled in any way, a doubt included
+    looks: int  # at Infobip's logs, so far
+
+    @property
+    def is_absent(self) -> bool:
+        """Its fate is unknown, and it was in Infobip's logs at no look."""
+        return self.state is State.SENDING and self.attempt_outcome is AttemptOutcome.ABSENT
+
+
+def lock(session: Session, ids: Iterable[UUID], *, only_free: bool = False) -> dict[UUID, LockedMessage]:
+    """The messages with these IDs that exist, locked in the order of their IDs; `only_free`: without those that another
+    transaction holds."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    found = session.execute(_LOCK_FREE if only_free else _LOCK, {"ids": wanted}).scalars().all()
+    return {row[0]: _locked(row) for row in session.execute(_READ, {"ids": found}).all()}
+
+
+def _locked(row: Any) -> LockedMessage:
+    message = LockedMessage(*row)
+    message.state = State(message.state)
+    message.validity = timedelta(seconds=row.validity)
+    if message.attempt_outcome is not None:
+        message.attempt_outcome = AttemptOutcome(message.attempt_outcome)
+    return message
