@@ -30,9 +30,7 @@ from worker.settings import Settings
 from worker.states import State
 from worker.submissions import OpenSubmission
 from worker.transitions import Transitions
-from worker.words import AttemptOutcome, HoldKind, Outcome, SubmissionOutcome
-
-_MOST_WORDS = 500  # characters kept of Infobip's own
+from worker.words import MOST_WORDS, AttemptOutcome, HoldKind, Outcome, SubmissionOutcome
 
 _Settled = tuple[AttemptOutcome, str | None, str | None]  # with code and detail
 
@@ -148,7 +146,7 @@ def _record_refusal(
             fates.release(transitions, message, settings)
     if not is_held:
         holds.note_success(session, submission.route, is_probe=submission.is_probe)  # the account and the way are well
-    _close(session, submission, transitions, REFUSED, words[:_MOST_WORDS])
+    _close(session, submission, transitions, REFUSED, words[:MOST_WORDS])
     middle = len(rest) if named else (len(rest) + 1) // 2
     return [
         reopen(

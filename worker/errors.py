@@ -18,6 +18,11 @@ from worker import reasons
 from worker.words import Channel, HoldKind
 
 
+def brief(detail: str) -> str:
+    """What a log may hold: the part before Infobip's own words, which may quote a number or a text."""
+    return detail.partition(":")[0]
+
+
 class SendError(Exception):
     """A request to Infobip that brought no usable answer."""
 
@@ -35,8 +40,7 @@ class SendError(Exception):
 
     @property
     def brief(self) -> str:
-        """What a log may hold: the part before Infobip's own words, which may quote a number or a text."""
-        return self.detail.partition(":")[0]
+        return brief(self.detail)
 
 
 class NotSent(SendError):

@@ -24,10 +24,9 @@ from worker.reasons import REFUSED, UNKNOWN_FATE
 from worker.settings import Settings
 from worker.states import State
 from worker.transitions import Transitions
-from worker.words import UNSETTLED, AttemptOutcome
+from worker.words import MOST_WORDS, UNSETTLED, AttemptOutcome
 
 SOONEST_LOOK = timedelta(seconds=1)
-_MOST_WORDS = 500  # characters kept of Infobip's own
 
 
 def accept(transitions: Transitions, message: LockedMessage, settings: Settings) -> None:
@@ -77,7 +76,7 @@ def fail(
 
 def refuse(transitions: Transitions, message: LockedMessage, words: str) -> None:
     """Infobip refused a request for its sake, in these words."""
-    transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, words[:_MOST_WORDS])
+    transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, words[:MOST_WORDS])
     transitions.move(message, State.FAILED, REFUSED)
 
 

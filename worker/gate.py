@@ -11,7 +11,8 @@ from typing import Final
 
 from worker.reasons import BATCH_CANCELLED
 from worker.retry import LEAST_REMAINING
-from worker.states import WAITING, State, listed
+from worker.states import WAITING, State
+from worker.words import listed
 
 # It is not with Infobip, and nobody has set it aside: the condition of the due index.
 WAITS: Final = f"m.state IN ({listed(WAITING)}) AND NOT m.held"

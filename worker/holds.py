@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.errors import SendError
+from worker.errors import SendError, brief
 from worker.lanes import Route
 from worker.words import HoldKind
 
@@ -170,4 +170,4 @@ def _hold(
     wait = PROBES[kind][0].total_seconds() if pause_seconds is None else pause_seconds
     values = {"credential": credential_id, "channel": channel, "lane": lane, "kind": kind, "reason": reason}
     for row in session.execute(_HOLD, {**values, "wait": wait, "is_pause": pause_seconds is not None}).all():
-        _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=reason.partition(":")[0], seconds=wait)
+        _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=brief(reason), seconds=wait)

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from worker.ids import attempt_id
 from worker.infobip.payloads import IDS_A_CALL, MOST_LOG_ROWS
 from worker.lanes import Route, read_route
-from worker.words import MessageType
+from worker.words import UNSETTLED, MessageType, listed
 
 GROUP = 1000  # attempts taken at once
 CALLS_A_LOOK = 5  # or so, and it is answered whole
@@ -31,7 +31,7 @@ _TAKE = """
               attempt.outcome = 'in doubt' AS is_doubt
 """
 _IS_DUE = text("SELECT true FROM attempt WHERE look_at <= statement_timestamp() ORDER BY look_at LIMIT 1")
-_TAKE_DOUBTS = text(_TAKE.format(which="outcome IN ('in doubt', 'absent')"))
+_TAKE_DOUBTS = text(_TAKE.format(which=f"outcome IN ({listed(UNSETTLED)})"))
 _TAKE_REPORTS = text(_TAKE.format(which="outcome = 'accepted'"))
 _POSTPONE = text("""
     UPDATE attempt SET look_at = statement_timestamp() + :wait

@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from worker.ids import new_id
-from worker.states import LIVE, WAITING, State, listed
-from worker.words import Origin
+from worker.states import LIVE, WAITING, State
+from worker.words import UNSETTLED, Origin, listed
 
 
 def _utc(*, nullable: bool = False, now: bool = False) -> Any:
@@ -99,7 +99,7 @@ class Lane(SQLModel, table=True):
     """(credential, channel, message type): what is claimed together, and what is held together.
 
     Held exactly while `kind` is set. A hold ends by a probe of one message (from `probe_at`), by hand, or by a change
-    of the credential's key or URL; `held_until` tells people when the next probe goes.
+    of the credential's key or URL; `held_until` is that instant as people read it.
     """
 
     __table_args__ = (sa.UniqueConstraint("credential_id", "channel", "message_type"),)
@@ -257,7 +257,7 @@ class Attempt(SQLModel, table=True):
     __table_args__ = (
         sa.Index("attempt_submission", "submission_id"),
         sa.Index("attempt_look", "look_at", postgresql_where=sa.text("look_at IS NOT NULL")),
-        sa.Index("attempt_doubt", "look_at", postgresql_where=sa.text("outcome IN ('in doubt', 'absent')")),
+        sa.Index("attempt_doubt", "look_at", postgresql_where=sa.text(f"outcome IN ({listed(UNSETTLED)})")),
     )
 
     message_id: UUID = Field(primary_key=True)

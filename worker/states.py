@@ -6,7 +6,6 @@ queued --> sending --> sent --> delivered
                                        though a late `delivered` from any attempt still wins
 """
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -47,11 +46,6 @@ FINAL = tuple(state for state in State if state not in LIVE)
 
 # States whose reason is counted beside them; elsewhere a reason is only the memory of an earlier attempt.
 REASONED = frozenset({State.RETRYING, *FINAL}) - {State.DELIVERED}
-
-
-def listed(states: Iterable[State]) -> str:
-    """For the IN of a statement."""
-    return ", ".join(f"'{state}'" for state in states)
 
 
 def may_become(now: State, then: State) -> bool:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from worker.words import MOST_WORDS
+
 REFUSED_IN_A_ROW = 20
 BATCHES_OF_A_LANE = 3
 
@@ -16,7 +18,7 @@ _PLACES = re.compile(r"\d+")
 
 def alike(words: str) -> str:
     """Infobip's words without what differs from message to message: its place in the request, its number."""
-    return _PLACES.sub("#", words)[:500]
+    return _PLACES.sub("#", words)[:MOST_WORDS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """The closed sets of words that tables, rules and errors share. Message states have a file of their own: states.py."""
 
+from collections.abc import Iterable
 from enum import StrEnum
+
+MOST_WORDS = 500  # characters kept of Infobip's own words
 
 
 class Channel(StrEnum):
@@ -38,7 +41,7 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
 
 
-UNSETTLED = frozenset({AttemptOutcome.IN_DOUBT, AttemptOutcome.ABSENT})  # nobody knows whether Infobip has it
+UNSETTLED = (AttemptOutcome.IN_DOUBT, AttemptOutcome.ABSENT)  # nobody knows whether Infobip has it
 
 
 class SubmissionOutcome(StrEnum):
@@ -82,3 +85,8 @@ class ReportResult(StrEnum):
     REPEATED = "repeated"
     UNMATCHED = "unmatched"
     MALFORMED = "malformed"
+
+
+def listed(words: Iterable[StrEnum]) -> str:
+    """For the IN of a statement."""
+    return ", ".join(f"'{word}'" for word in words)

@@ -6,7 +6,7 @@ from worker.errors import OutcomeUncertain
 from worker.infobip.reading import Unreadable, as_object, read_json, storable
 from worker.infobip.reports import BadItem, Report, parse_results, read_verdict
 from worker.infobip.statuses import Verdict
-from worker.words import Outcome
+from worker.words import MOST_WORDS, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def read_answer(status: int, body: bytes) -> Answer:
         answer.verdicts[wire_id] = verdict
         if verdict.outcome is not Outcome.PENDING:
             words = [said.get(key) for key in ("name", "description", "action")]
-            answer.details[wire_id] = storable(". ".join(word for word in words if isinstance(word, str))[:500])
+            answer.details[wire_id] = storable(". ".join(word for word in words if isinstance(word, str))[:MOST_WORDS])
     return answer
 
 

@@ -11,12 +11,11 @@ from typing import Any
 from worker.errors import CredentialRefused, OutcomeUncertain, RequestRefused, Throttled, Violation
 from worker.infobip.payloads import SendRequest
 from worker.infobip.reading import Unreadable, as_object, read_json, storable
-from worker.words import Channel
+from worker.words import MOST_WORDS, Channel
 
 LEAST_RETRY_AFTER, MOST_RETRY_AFTER, DEFAULT_RETRY_AFTER = 1.0, 300.0, 2.0  # seconds
 
 _PLACE = re.compile(r"messages\[(\d{1,6})\](?:\.destinations\[(\d{1,6})\])?")
-_MOST_WORDS = 500  # characters kept of Infobip's text
 
 
 def raise_for_status(
@@ -61,7 +60,7 @@ def _words(document: dict[str, Any]) -> str:
     words = [document.get("errorCode"), document.get("description"), document.get("action")]
     words += [nested.get("messageId"), nested.get("text")]
     said = ". ".join(word for word in words if isinstance(word, str) and word)
-    return said[:_MOST_WORDS] or "no explanation"
+    return said[:MOST_WORDS] or "no explanation"
 
 
 def _violations(document: dict[str, Any], request: SendRequest | None) -> tuple[Violation, ...]:
@@ -78,7 +77,7 @@ def _violations(document: dict[str, Any], request: SendRequest | None) -> tuple[
 
 
 def _placed(name: str, words: str, request: SendRequest | None) -> list[Violation]:
-    said = f"{name}: {words}"[:_MOST_WORDS]
+    said = f"{name}: {words}"[:MOST_WORDS]
     found = _PLACE.search(name)
     if request is None or found is None:
         return [Violation(None, said)]
