@@ -18,7 +18,8 @@ from api.problems import Forbidden, Unauthorized
 from api.recent import Recent
 from worker.db import open_session
 from worker.settings import settings
-from worker.tokens import Scope, find_token
+from worker.tokens import find_token
+from worker.words import Scope
 
 _bearer = HTTPBearer(auto_error=False, description="A token made by `delivery token create`.")
 

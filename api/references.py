@@ -1,4 +1,4 @@
-"""Rows of configuration, referred to by id or by name; and the names, of which no two that live are alike."""
+"""Rows of configuration, referred to by id or by name. Names are unique among those that are not deleted."""
 
 from typing import Any
 from uuid import UUID
@@ -22,8 +22,8 @@ def is_referred(table: Any, reference: str) -> sa.ColumnElement[bool]:
 
 
 def flush_name(session: Session, row: Credential | Surface) -> None:
-    """Write the row, whose name is new. Errors: Conflict, where another row has that name."""
-    noun, name = row.__tablename__, row.name  # an error of the flush takes what the row holds
+    """Write the row. Errors: Conflict, where another one has its name."""
+    noun, name = row.__tablename__, row.name  # read now: after a failed flush they would be asked of a transaction that is over
     try:
         session.flush()
     except IntegrityError as error:

@@ -1,9 +1,7 @@
 """Shared servers: one PostgreSQL and one Redis a session, one migrated database a module, all gone afterwards."""
 
 import itertools
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,9 @@ import psycopg
 import pytest
 import redis
 
-from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+from cli.account import temporary_folder
+from cli.embedded_postgres import EmbeddedPostgres
+from cli.embedded_redis import EmbeddedRedis
 
 # On a shared machine a slow moment says nothing of the code.
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -25,9 +25,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A folder that the servers' account can reach, unlike pytest's own temporary ones, which are private to us."""
-    folder = Path(tempfile.mkdtemp(prefix="delivery-tests-")).resolve()
-    if os.geteuid() == 0:
-        folder.chmod(0o711)
+    folder = temporary_folder("delivery-tests-")
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

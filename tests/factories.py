@@ -2,44 +2,48 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
 
 from worker.db import database_now
 from worker.lanes import Route, read_route
-from worker.models import Batch, Credential, Lane, Message
+from worker.models import Batch, Credential, Lane, Message, Surface
 from worker.secrets import encrypt
 from worker.states import State
 from worker.tally import Changes
 from worker.words import Channel, MessageType
 
+SENDER = "KITEBK"
 ENTITY, TEMPLATE = "1201150000000000001", "1207160000000000001"
+NOBODY_LISTENS = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
 class MadeLane:
+    """A lane with the one surface that leads there."""
+
     id: UUID
     credential_id: UUID
+    surface_id: UUID
 
 
-def make_lane(
-    session: Session,
-    *,
-    base_url: str = "http://127.0.0.1:9",
-    message_type: MessageType = MessageType.TRANSACTIONAL,
-    **credential: Any,
-) -> MadeLane:
-    """A credential with one SMS lane. Commits."""
-    values = {"name": "account", "api_key": encrypt("key-1234"), "api_key_hint": "1234", **credential}
-    made = Credential(base_url=base_url, webhook_token=encrypt("hook-token"), **values)
-    session.add(made)
+def make_lane(session: Session, *, name: str = "account", base_url: str = NOBODY_LISTENS) -> MadeLane:
+    """A credential with a surface and its lane, SMS and transactional. Commits."""
+    credential = Credential(
+        name=name,
+        base_url=base_url,
+        api_key=encrypt("key-1234"),
+        api_key_hint="1234",
+        webhook_token=encrypt("hook-token"),
+    )
+    session.add(credential)
     session.flush()
-    lane = Lane(credential_id=made.id, channel=Channel.SMS, message_type=message_type)
-    session.add(lane)
+    leads = {"credential_id": credential.id, "channel": Channel.SMS, "message_type": MessageType.TRANSACTIONAL}
+    surface, lane = Surface(name=name, sender=SENDER, **leads), Lane(**leads)
+    session.add_all([surface, lane])
     session.commit()
-    return MadeLane(lane.id, made.id)
+    return MadeLane(lane.id, credential.id, surface.id)
 
 
 def make_batch(
@@ -50,42 +54,40 @@ def make_batch(
     validity: timedelta = timedelta(hours=1),
     left: timedelta | None = None,
     due_in: timedelta = timedelta(0),
-    text: str = "Your parcel is on its way",
-    **batch: Any,
 ) -> list[UUID]:
-    """A batch with one queued message a recipient; its message IDs, in order. Commits."""
+    """A batch with one queued message a recipient; its message IDs, in order. `left` of its validity, or all of it.
+    Commits."""
     now = database_now(session)
     expires_at = now + (validity if left is None else left)
-    made = Batch(
-        surface_id=lane.credential_id,
+    batch = Batch(
+        surface_id=lane.surface_id,
         lane_id=lane.id,
-        sender="KITEBK",
-        text=text,
+        sender=SENDER,
+        text="Your parcel is on its way",
         callback_data="order-5512",
         principal_entity_id=ENTITY,
         content_template_id=TEMPLATE,
         validity_seconds=int(validity.total_seconds()),
         total=len(recipients),
         expires_at=expires_at,
-        **batch,
     )
-    session.add(made)
+    session.add(batch)
     messages = [
         Message(
-            batch_id=made.id,
-            surface_id=lane.credential_id,
+            batch_id=batch.id,
+            surface_id=lane.surface_id,
             lane_id=lane.id,
             recipient=recipient,
             next_attempt_at=now + due_in,
             expires_at=expires_at,
-            validity_seconds=made.validity_seconds,
+            validity_seconds=batch.validity_seconds,
         )
         for recipient in recipients
     ]
     session.add_all(messages)
     session.flush()
     changes = Changes()
-    changes.entered((lane.id, made.id), State.QUEUED, None, len(messages))
+    changes.entered((lane.id, batch.id), State.QUEUED, None, len(messages))
     changes.write(session)
     session.commit()
     return [message.id for message in messages]

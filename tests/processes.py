@@ -1,6 +1,5 @@
 """Real processes for tests: started on free ports, waited for, stopped by their own handle."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -10,13 +9,9 @@ from typing import TypeVar
 
 import httpx
 
+from cli.ports import free_port
+
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], T], seconds: float = 10.0, every: float = 0.02) -> T:

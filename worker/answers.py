@@ -32,8 +32,6 @@ from worker.submissions import OpenSubmission
 from worker.transitions import Transitions
 from worker.words import MOST_WORDS, AttemptOutcome, HoldKind, Outcome, SubmissionOutcome
 
-_Settled = tuple[AttemptOutcome, str | None, str | None]  # with code and detail
-
 
 @dataclass(frozen=True, slots=True)
 class _Hand:
@@ -45,6 +43,16 @@ class _Hand:
     is_newest: bool  # of this attempt's submissions, this one: what an older one learns too late settles less
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an answer, or its absence, says of one attempt."""
+
+    outcome: AttemptOutcome
+    code: str | None = None
+    detail: str | None = None
+    verdict: Verdict | None = None  # None: it has no entry in the answer
+
+
 def record_answer(session: Session, submission: OpenSubmission, answer: Answer, settings: Settings) -> None:
     """A readable 200: each message by its own status; those without an entry are in doubt."""
     transitions, hands = _waiting(session, submission, lambda hand: _answered(hand, answer))
@@ -52,28 +60,28 @@ def record_answer(session: Session, submission: OpenSubmission, answer: Answer, 
     accounts: list[Verdict] = []
     accepted: list[LockedMessage] = []
     for hand in hands:
-        verdict = answer.verdicts.get(hand.sent.wire_id)
-        outcome = _read(hand, verdict)
-        counted[outcome.value if outcome else "missing"] += 1
-        if outcome is None or outcome is Outcome.DUPLICATE:
-            if hand.is_newest:
-                fates.doubt(transitions, hand.message, settings)
-        elif outcome in (Outcome.PENDING, Outcome.DELIVERED):
+        said = _answered(hand, answer)
+        counted[_label(said)] += 1
+        if said.outcome is AttemptOutcome.ACCEPTED:
             fates.accept(transitions, hand.message, settings)
             accepted.append(hand.message)
-        elif hand.is_newest:
-            assert verdict is not None  # _read gives a failure only from a verdict
-            fates.fail(transitions, hand.message, verdict, settings, answer.details.get(hand.sent.wire_id))
-            if outcome is Outcome.ACCOUNT:
-                accounts.append(verdict)
+        elif not hand.is_newest:
+            continue
+        elif said.outcome is AttemptOutcome.IN_DOUBT:
+            fates.doubt(transitions, hand.message, settings)
+        else:
+            assert said.verdict is not None  # a failure has one
+            fates.fail(transitions, hand.message, said.verdict, settings, said.detail)
+            if said.verdict.outcome is Outcome.ACCOUNT:
+                accounts.append(said.verdict)
     if accounts:
         holds.hold(session, submission.route, HoldKind.ACCOUNT, accounts[0].sentence)
     else:
         holds.note_success(session, submission.route, is_probe=submission.is_probe)
     stops.forget(session, submission.route, accepted)
     _close(session, submission, transitions, SubmissionOutcome.ANSWERED)
-    for outcome_word, n in counted.items():
-        attempts_total.labels(submission.route.channel, outcome_word).inc(n)
+    for label, n in counted.items():
+        attempts_total.labels(submission.route.channel, label).inc(n)
 
 
 def record_error(
@@ -192,12 +200,12 @@ def _fail_named(
 def _waiting(
     session: Session,
     submission: OpenSubmission,
-    settled: Callable[[_Hand], _Settled],
+    say: Callable[[_Hand], _Said],
     *,
     only: Set[UUID] | None = None,
 ) -> tuple[Transitions, list[_Hand]]:
-    """The messages that still wait for this answer. `settled` is asked about those that do not: an earlier attempt
-    delivered them meanwhile, so nobody is to send them again or to ask about them."""
+    """The messages that still wait for this answer. Of those that do not, since an earlier attempt delivered them
+    meanwhile, what it says is noted."""
     locked = lock(session, (sent.message_id for sent in submission.messages))
     transitions = Transitions(session, database_now(session))
     hands: list[_Hand] = []
@@ -209,39 +217,43 @@ def _waiting(
         if message.state is State.SENDING:
             hands.append(hand)
         elif message.attempt_outcome is None and hand.is_newest:
-            transitions.settle(message.id, message.number, *settled(hand))
+            said = say(hand)
+            fates.note_overtaken(transitions, message, said.outcome, said.code, said.detail)
     return transitions, hands
 
 
-def _answered(hand: _Hand, answer: Answer) -> _Settled:
+def _answered(hand: _Hand, answer: Answer) -> _Said:
     verdict = answer.verdicts.get(hand.sent.wire_id)
-    outcome = _read(hand, verdict)
-    if verdict is None or outcome is Outcome.DUPLICATE:
-        return AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, None
-    if outcome in (Outcome.PENDING, Outcome.DELIVERED):
-        return AttemptOutcome.ACCEPTED, None, None
-    return AttemptOutcome.FAILED, verdict.code, answer.details.get(hand.sent.wire_id)
-
-
-def _unanswered(hand: _Hand, error: SendError) -> _Settled:
-    return _unsent(hand) if error.is_fate_known else (AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, error.detail)
-
-
-def _unsent(hand: _Hand) -> _Settled:
-    if hand.message.doubted_at is not None:
-        return AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, None
-    return AttemptOutcome.RELEASED, None, None
-
-
-def _read(hand: _Hand, verdict: Verdict | None) -> Outcome | None:
-    """The answer's meaning for this message: None where it has no entry."""
     if verdict is None:
-        return None
+        return _Said(AttemptOutcome.IN_DOUBT, UNKNOWN_FATE)
     if not verdict.is_known:
         unknown_codes_total.inc()
-    if verdict.outcome is Outcome.DUPLICATE and hand.message.doubted_at is not None:
-        return Outcome.PENDING  # an earlier try under this ID had landed
-    return verdict.outcome
+    # An ID used before: an earlier try of this attempt had landed, if there was one.
+    had_landed = verdict.outcome is Outcome.DUPLICATE and hand.message.was_in_doubt
+    if had_landed or verdict.outcome in (Outcome.PENDING, Outcome.DELIVERED):
+        return _Said(AttemptOutcome.ACCEPTED, verdict=verdict)
+    if verdict.outcome is Outcome.DUPLICATE:
+        return _Said(AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, verdict=verdict)
+    return _Said(AttemptOutcome.FAILED, verdict.code, answer.details.get(hand.sent.wire_id), verdict)
+
+
+def _unanswered(hand: _Hand, error: SendError) -> _Said:
+    return _unsent(hand) if error.is_fate_known else _Said(AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, error.detail)
+
+
+def _unsent(hand: _Hand) -> _Said:
+    if hand.message.was_in_doubt:
+        return _Said(AttemptOutcome.IN_DOUBT, UNKNOWN_FATE)
+    return _Said(AttemptOutcome.RELEASED)
+
+
+def _label(said: _Said) -> str:
+    """How an attempt's answer is counted."""
+    if said.verdict is None:
+        return "missing"
+    if said.outcome is AttemptOutcome.ACCEPTED and said.verdict.outcome is Outcome.DUPLICATE:
+        return Outcome.PENDING.value
+    return said.verdict.outcome.value
 
 
 def _close(

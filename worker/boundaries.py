@@ -9,8 +9,8 @@ from enum import StrEnum
 
 
 class Boundary(StrEnum):
-    """In the order in which a submission passes them; each `written` is the moment before the commit of that name. One
-    that is released unsent passes `answer written` and `answer committed` alone."""
+    """In the order in which a submission passes them; each `written` is the moment before the commit of that name. What
+    is released unsent passes all of the first five but `answer received`."""
 
     CLAIM_WRITTEN = "claim written"  # messages, attempts, submission; first attempts and resubmissions alike
     CLAIM_COMMITTED = "claim committed"  # next: the request

@@ -29,10 +29,11 @@ class SendError(Exception):
     code: ClassVar[str]
     # Whether the messages are known not to have been taken. No default: one that forgot to say would send them twice.
     is_fate_known: ClassVar[bool]
-    # What has to wait: lanes of the credential, held at once. None: it is counted, and several in a row hold the lane.
+    # What has to wait (holds.note_error): lanes of the credential, held at once; or the lane, where Infobip asks for a
+    # pause. Neither: it is counted, and several in a row hold the lane. A RequestRefused is about messages, not lanes.
     hold_kind: ClassVar[HoldKind | None] = None
     only_channel: Channel | None = None  # of the credential's lanes those of this channel
-    retry_after_seconds: float | None = None  # Infobip asks this lane for a pause
+    retry_after_seconds: float | None = None
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)

@@ -1,14 +1,16 @@
-"""The fates: what becomes of a message and of its attempt, each step in one function.
+"""The fates: what becomes of a message and of its current attempt, each step in one function.
 
 Whoever learns something of an attempt (an answer, a report, the logs, the clock) decides which step it is and takes it
 here, with the message locked; `Transitions.write` then writes all steps at once. Only the claim moves messages besides.
 
-    accept, deliver               Infobip has it; the recipient has it
+    accept, await_report          Infobip has it; and still says no more
+    deliver                       the recipient has it
     fail, refuse                  an attempt failed: the retry rule decides; the same message would fail again
     release                       known not to have been sent: as it was before
     doubt, stay_in_doubt, absent  nobody knows; nor do the logs; and they show it at no look
     end_unsent, expire            it never left, and is not to leave any more
     leave_unconfirmed             the recipient may have it, and nobody will ever know
+    note_overtaken                an earlier attempt delivered it: how the current one stands is all that is left to say
 """
 
 import random
@@ -88,7 +90,7 @@ def release(
 
     An attempt that was in doubt before stays so: this request did not reach Infobip, an earlier one may have.
     """
-    if message.doubted_at is not None:
+    if message.was_in_doubt:
         doubt(transitions, message, settings)
         return
     transitions.settle(message.id, message.number, AttemptOutcome.RELEASED)
@@ -148,8 +150,19 @@ def leave_unconfirmed(transitions: Transitions, message: LockedMessage, reason: 
     transitions.move(message, State.UNCONFIRMED, reason)
 
 
+def note_overtaken(
+    transitions: Transitions,
+    message: LockedMessage,
+    outcome: AttemptOutcome,
+    code: str | None = None,
+    detail: str | None = None,
+) -> None:
+    """Nobody is to send it again, or to ask about it."""
+    transitions.settle(message.id, message.number, outcome, code, detail)
+
+
 def _end_if_barred(transitions: Transitions, message: LockedMessage) -> bool:
-    """What the gate bars for good ends here, whatever brought it back."""
+    """What the gate bars for good is not sent again, whatever brought it back."""
     if message.barred is None:
         return False
     transitions.move(message, BARRED_ENDS_AS[message.barred], message.barred)

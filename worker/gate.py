@@ -3,8 +3,9 @@
 The claim puts it into its WHERE; those who reopen attempts that are `sending` already read it while they lock them
 (`LockedMessage.may_leave`). Whether the lane is held is read beside it, since a probe passes that and nothing else.
 
-What bars a message for good, and not only for now, is named: whoever meets one that is barred ends it (fates.py).
-All over message m, its batch b (nulls for single sends) and its lane l, by the database's clock. Pure.
+What bars a message for good, and not only for now, is named: the claim passes over one that is barred, and where it
+comes back from Infobip undelivered, or never came there, it ends as barred (fates.py).
+Over message m and its batch b (nulls for single sends), by the database's clock. Pure.
 """
 
 from typing import Final
@@ -26,4 +27,4 @@ GATE: Final = f"""
     AND b.paused_at IS NULL AND ({BARRED}) IS NULL
 """
 
-LANE_IS_OPEN: Final = "l.kind IS NULL"
+LANE_IS_OPEN: Final = "l.kind IS NULL"  # of lane l

@@ -79,8 +79,13 @@ class LockedMessage:
     submission_id: UUID | None
     doubted_at: datetime | None
     attempt_outcome: AttemptOutcome | None
-    answered_at: datetime | None  # when it was first settled in any way, a doubt included
+    answered_at: datetime | None  # when it was first settled since it last went out, in any way, a doubt included
     looks: int  # at Infobip's logs, so far
+
+    @property
+    def was_in_doubt(self) -> bool:
+        """Once in doubt, an attempt stays so until Infobip says more: an earlier request of it may have arrived."""
+        return self.doubted_at is not None
 
     @property
     def is_absent(self) -> bool:

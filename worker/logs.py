@@ -15,6 +15,8 @@ import structlog
 from worker.settings import settings
 from worker.sqlstates import sqlstate
 
+SELDOM_SECONDS = 10.0
+
 
 def configure_logging() -> None:
     """JSON in production, pleasant lines on a terminal. Other libraries' records come out in the same form."""
@@ -103,16 +105,10 @@ def log_bug(log: Any, event: str, error: BaseException, **ids: object) -> None:
     log.error(event, error=type(error).__name__, sqlstate=sqlstate(error), where=where, **ids)
 
 
-def masked(recipient: str) -> str:
-    """A number as logs may show it: the last four digits."""
-    return "…" + recipient[-4:]
-
-
 class Seldom:
-    """Is due once in so many seconds: for what each tick would say again while a server is away."""
+    """Is due once in SELDOM_SECONDS: for what each tick would say again while a server is away."""
 
-    def __init__(self, seconds: float = 10.0) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._due_at = 0.0
 
     def is_due(self) -> bool:
@@ -120,5 +116,5 @@ class Seldom:
         now = time.monotonic()
         if now < self._due_at:
             return False
-        self._due_at = now + self._seconds
+        self._due_at = now + SELDOM_SECONDS
         return True

@@ -94,8 +94,9 @@ class Lookups:
                 self._postpone(look)
             except Exception as error:  # the other looks must not wait for this one's trouble; it falls due again
                 if is_away(error):
-                    raise
-                log_bug(_log, "look_failed", error, lane_id=str(look.route.lane_id))
+                    _log.warning("database_away", task="look", lane_id=str(look.route.lane_id))
+                else:
+                    log_bug(_log, "look_failed", error, lane_id=str(look.route.lane_id))
         return made
 
     def _take(self) -> list[Look]:

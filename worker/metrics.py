@@ -1,7 +1,7 @@
 """Every metric this product exports, by name. Seconds, `_total` for counters, few labels with few values.
 
-Names and labels are a contract with dashboards and alerts. Each process counts what it does itself; what all of them
-share (messages by state) is read from the tally by the API.
+Names and labels are a contract with dashboards and alerts: docs/metrics.md lists them, and a test compares the two.
+Each process counts what it does itself.
 """
 
 from prometheus_client import Counter, Histogram
@@ -22,15 +22,17 @@ submission_messages = Histogram(
 )
 attempts_total = Counter("delivery_attempts_total", "Attempts, by what Infobip answered.", ["channel", "outcome"])
 retries_scheduled_total = Counter(
-    "delivery_retries_scheduled_total", "Retries scheduled, by what caused them.", ["reason"]
+    "delivery_retries_scheduled_total", "Retries scheduled, by what the last attempt met.", ["reason"]
 )
 reports_total = Counter(
     "delivery_reports_total",
-    "Delivery reports received. result: applied, noted (changed nothing), late, repeated, unmatched, malformed.",
+    "Delivery reports received, pushed or pulled from the logs, by what they did.",
     ["group", "source", "result"],
 )
 unknown_codes_total = Counter(
-    "delivery_unknown_codes_total", "Reports and answers with a status or error code that is not in our tables."
+    "delivery_unknown_codes_total", "Answers and reports with a status or error that is not in our tables."
 )
-webhook_requests_total = Counter("delivery_webhook_requests_total", "Infobip's pushes, by answer.", ["kind", "status"])
+webhook_requests_total = Counter(
+    "delivery_webhook_requests_total", "Infobip's pushes, by what we answered.", ["kind", "status"]
+)
 messages_enqueued_total = Counter("delivery_messages_enqueued_total", "Messages accepted.", ["channel", "message_type"])

@@ -80,7 +80,7 @@ def send_nudge(lane_id: UUID, message_type: str) -> None:
     A lane has few nudges in its queue at once: without that limit, those of a campaign that drains would stand before
     everybody else's.
     """
-    from worker.app import TaskName, celery_app  # needs a Redis when it is imported, and an API may be without
+    from worker.app import TaskName, celery_app  # needs the URL of a Redis, which an API may be without
 
     try:
         if reserve(str(lane_id), MOST_QUEUED):

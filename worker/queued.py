@@ -39,7 +39,7 @@ def tick_name(task: str, args: Iterable[str] = ()) -> str:
     return " ".join((task, *args))
 
 
-def reserve(name: str, most: int = 1) -> bool:
+def reserve(name: str, most: int) -> bool:
     """Whether one more task of this name may be queued. Errors: RedisError."""
     return reserve_each([name], most)[0]
 

@@ -60,8 +60,8 @@ def _abandon(session: Session, settings: Settings) -> tuple[int, int]:
         if message.state is State.SENDING:
             fates.doubt(transitions, message, settings, WENT_AWAY)
             doubts += 1
-        else:  # an earlier attempt delivered it meanwhile: nobody needs to ask about this one
-            transitions.settle(message.id, message.number, AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, WENT_AWAY)
+        else:
+            fates.note_overtaken(transitions, message, AttemptOutcome.IN_DOUBT, UNKNOWN_FATE, WENT_AWAY)
     transitions.write()
     reached(Boundary.LEASE_WRITTEN)
     return len(abandoned), doubts

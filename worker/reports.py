@@ -101,11 +101,9 @@ def apply_reports(
             if is_account_trouble and message.submission_id is not None:
                 troubles[message.submission_id] = report.verdict.sentence
         counted[report.group_label, result] += 1
-    for credential, items in pushes:
-        for item in items:
-            if isinstance(item, BadItem):
-                unmatched.append((credential, item.reason, item.body))
-                counted["other", ReportResult.MALFORMED] += 1
+    bad = [(credential, item) for credential, items in pushes for item in items if isinstance(item, BadItem)]
+    unmatched += [(credential, item.reason, item.body) for credential, item in bad]
+    counted.update([("other", ReportResult.MALFORMED)] * len(bad))
     _store(session, stored, source)
     _keep(session, unmatched)
     holds.hold_for_reports(session, troubles)

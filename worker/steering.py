@@ -37,7 +37,7 @@ _TO_SWEEP = text("""
       AND CASE WHEN paused_at IS NULL THEN held_through IS NOT NULL ELSE held_through IS DISTINCT FROM :all END
     ORDER BY random() LIMIT 1
 """)
-# Not the batch's row: who fails its messages locks them first and the batch after them (worker/poison.py).
+# Not the batch's row: who fails its messages locks them first and the batch after them (worker/stops.py).
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:batch, 0))")
 _STANDING = text("SELECT paused_at IS NOT NULL AS is_paused, held_through FROM batch WHERE id = :batch")
 _HOLD = text(f"""

@@ -41,7 +41,7 @@ class OpenSubmission:
 
 
 def close(session: Session, ids: Iterable[UUID], outcome: str, detail: str | None = None) -> set[UUID]:
-    """End those of these submissions that are open: with a SubmissionOutcome, or a SendError's code. Returns them."""
+    """End those of these submissions that are open, with a SubmissionOutcome or a SendError's code; returns those."""
     closed = session.execute(_CLOSE, {"ids": list(ids), "outcome": outcome, "detail": detail})
     return set(closed.scalars())
 

@@ -10,7 +10,7 @@ from worker.settings import Settings
 
 
 class Sweep(NamedTuple):
-    """`is_due` tells at a glance (glance.py) whether `step` would find anything; one run of it settles a bounded group
+    """`is_due` tells at a glance (glance.py) whether `step` may find anything; one run of that settles a bounded group
     and says how many, 0 where nothing is left."""
 
     name: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
 from worker.reasons import REFUSED, UNKNOWN_FATE
@@ -64,29 +64,40 @@ def situation(message: Message, batch: Batch | None, attempts: Sequence[Attempt]
     With the `attempts`, also Infobip's own words for a refused request.
     """
     state = State(message.state)
-    if state is State.DELIVERED:
-        return None
-    if state in _ENDS:
-        return _sentence(_ENDS[state], message.reason, attempts)
-    if state is State.SENDING:
-        return f"Attempt {message.attempt_count} is on its way to Infobip." + _doubt(message, attempts)
-    if state is State.SENT:
-        return "Infobip accepted the message; its delivery report is awaited."
+    match state:
+        case State.QUEUED:
+            return _stopped(batch) or _waits_for_first_attempt(message)
+        case State.RETRYING:
+            return _stopped(batch) or _waits_for_next_attempt(message)
+        case State.SENDING:
+            return f"Attempt {message.attempt_count} is on its way to Infobip." + _doubt(message, attempts)
+        case State.SENT:
+            return "Infobip accepted the message; its delivery report is awaited."
+        case State.DELIVERED:
+            return None
+        case State.FAILED | State.EXPIRED | State.SUPPRESSED | State.CANCELLED | State.UNCONFIRMED:
+            return _sentence(_ENDS[state], message.reason, attempts)
+        case _:
+            assert_never(state)
+
+
+def _stopped(batch: Batch | None) -> str | None:
     if batch is not None and batch.cancelled_at is not None:
         return "Its batch is cancelled; it will not be sent."
     if batch is not None and batch.paused_at is not None:
         return f"Waits for its batch, which is paused. {batch.pause_reason or ''}".rstrip()
-    return _waiting(message, state)
+    return None
 
 
-def _waiting(message: Message, state: State) -> str:
-    at = _clock(message.next_attempt_at)
-    if state is State.RETRYING:
-        after = f" after {message.reason}: {explain(message.reason)}" if message.reason else "."
-        return f"Waits for attempt {message.attempt_count + 1} at {at}{after}"
+def _waits_for_first_attempt(message: Message) -> str:
     if message.next_attempt_at is not None and message.next_attempt_at > message.created_at:
-        return f"Waits for its first attempt at {at}."
+        return f"Waits for its first attempt at {_clock(message.next_attempt_at)}."
     return "Waits to be sent as soon as its lane allows."
+
+
+def _waits_for_next_attempt(message: Message) -> str:
+    after = f" after {message.reason}: {explain(message.reason)}" if message.reason else "."
+    return f"Waits for attempt {message.attempt_count + 1} at {_clock(message.next_attempt_at)}{after}"
 
 
 def _of_attempt(attempt: Attempt, submission: Submission | None, *, was_reported: bool) -> list[Event]:
@@ -102,16 +113,20 @@ def _of_attempt(attempt: Attempt, submission: Submission | None, *, was_reported
         )
     if attempt.outcome is None or attempt.answered_at is None:
         return events
-    detail = {"detail": attempt.detail} if attempt.detail else {}
-    if attempt.outcome == AttemptOutcome.RELEASED:
-        why = attempt.detail or (submission.detail if submission else None)
-        events.append({"at": attempt.answered_at, "kind": "released", "number": number, "detail": why})
-    elif attempt.outcome == AttemptOutcome.FAILED and not was_reported:
-        events.append(
-            {"at": attempt.answered_at, "kind": "refused", "number": number, **_reasoned(attempt.code), **detail}
-        )
-    elif attempt.outcome not in UNSETTLED:
-        events.append({"at": attempt.answered_at, "kind": "accepted_by_infobip", "number": number})
+    outcome, at = AttemptOutcome(attempt.outcome), attempt.answered_at
+    match outcome:
+        case AttemptOutcome.RELEASED:
+            why = attempt.detail or (submission.detail if submission else None)
+            events.append({"at": at, "kind": "released", "number": number, "detail": why})
+        case AttemptOutcome.FAILED if not was_reported:
+            detail = {"detail": attempt.detail} if attempt.detail else {}
+            events.append({"at": at, "kind": "refused", "number": number, **_reasoned(attempt.code), **detail})
+        case AttemptOutcome.ACCEPTED | AttemptOutcome.DELIVERED | AttemptOutcome.FAILED:
+            events.append({"at": at, "kind": "accepted_by_infobip", "number": number})
+        case AttemptOutcome.IN_DOUBT | AttemptOutcome.ABSENT:
+            pass  # told where the doubt began
+        case _:
+            assert_never(outcome)
     return events
 
 

@@ -2,21 +2,14 @@
 
 import secrets
 from collections.abc import Iterable
-from enum import StrEnum
 from hashlib import sha256
 
 from sqlmodel import Session, col, select
 
 from worker.models import ApiToken
+from worker.words import Scope
 
 PREFIX = "dlv_"
-
-
-class Scope(StrEnum):
-    SEND = "send"
-    READ = "read"
-    REPLAY = "replay"
-    ADMIN = "admin"  # implies all others
 
 
 def create_token(session: Session, name: str, scopes: Iterable[str]) -> str:

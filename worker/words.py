@@ -24,10 +24,19 @@ class Origin(StrEnum):
     FALLBACK = "fallback"
 
 
+class Scope(StrEnum):
+    """What a token of the API allows."""
+
+    SEND = "send"
+    READ = "read"
+    REPLAY = "replay"
+    ADMIN = "admin"  # implies all others
+
+
 class HoldKind(StrEnum):
     FAULT = "fault"  # Infobip answers badly or not at all: seconds
     ACCOUNT = "account"  # key, address or credit: until a probe passes or the credential changes
-    BY_HAND = "by hand"
+    BY_HAND = "by hand"  # until a hand opens it; nothing sets it yet
 
 
 class AttemptOutcome(StrEnum):

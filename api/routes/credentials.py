@@ -31,8 +31,7 @@ from worker.refusals import Conflict, NotFound
 from worker.secrets import decrypt, encrypt
 from worker.settings import settings
 from worker.states import LIVE
-from worker.tokens import Scope
-from worker.words import Channel, MessageType
+from worker.words import Channel, MessageType, Scope
 
 router = APIRouter(prefix="/v1/credentials", tags=["Credentials"])
 

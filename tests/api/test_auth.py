@@ -5,7 +5,8 @@ import pytest
 from sqlmodel import Session, select
 
 from worker.models import ApiToken
-from worker.tokens import PREFIX, Scope, create_token, find_token
+from worker.tokens import PREFIX, create_token, find_token
+from worker.words import Scope
 
 
 def with_token(api: httpx.Client, bare: str) -> httpx.Client:

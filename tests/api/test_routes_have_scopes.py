@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from api.app import ROUTERS, create_app
 from api.auth import Needs
 from tests.api.conftest import check_problem
-from worker.tokens import Scope
+from worker.words import Scope
 
 OPEN = {
     "/healthz": "says that the process answers, and nothing else",

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,20 @@ from api.schemas.surfaces import SurfaceIn
 from cli.demo_plan import FATES
 from sandbox.faults import FaultSet
 from sandbox.outcomes import DELIVERED, POISON_SUFFIX, outcome_of, refusal_of
-from tests.documents import DOCUMENTS, ROOT, anchors, spans, table
+from tests.documents import DOCUMENTS, ROOT, anchors, named, spans, table
+from tests.families import family
+from tests.seams.sources import trees
+from worker.boundaries import Boundary
 from worker.durations import format_duration
 from worker.refusals import Refusal
 from worker.settings import Settings
 from worker.states import MAY_BECOME, State
 
 DOCS = ROOT / "docs"
+TREES = trees("worker", "api", "cli", "sandbox", "bench", "tests")
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-
-
-def named(cell: str) -> list[str]:
-    """The code in a table's cell."""
-    return re.findall(r"`([^`]+)`", cell)
 
 
 # Settings
@@ -90,6 +90,51 @@ def test_every_module_named_without_its_folder_is_somewhere(document: Path) -> N
     rooms = ("worker", "api", "cli", "sandbox", "bench", "tests")
     there = {path.name for room in rooms for path in (ROOT / room).rglob("*.py")}
     assert {span for span in spans(document) if re.fullmatch(r"\w+\.py", span)} <= there
+
+
+@each_document
+def test_every_name_that_follows_its_file_is_defined_there(document: Path) -> None:
+    for path, name in re.findall(r"`([\w/]+/\w+\.py)`\s+`([\w.]+)`", document.read_text()):
+        assert name in defined_in(path), f"{path} {name}"
+
+
+@each_document
+def test_every_name_that_follows_its_module_is_defined_there(document: Path) -> None:
+    for span in spans(document):
+        if match := re.fullmatch(r"([a-z_]+)\.(?!py$)([\w.]+)", span):
+            paths = [path for path in TREES if Path(path).stem == match[1]]
+            assert not paths or any(match[2] in defined_in(path) for path in paths), span
+
+
+def test_every_name_in_a_step_of_the_walks_is_defined_in_a_file_of_that_step() -> None:
+    steps = re.findall(r"^\d+\. .*\n(?:   .*\n)*", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    assert len(steps) > 10
+    for step in steps:
+        paths = re.findall(r"`([\w/]+\.py)`", step)
+        for name in re.findall(r"`(_*[a-z]\w*|[A-Z][a-z]\w*\.\w+)`", step):
+            assert any(name in defined_in(path) for path in paths), name
+
+
+@cache
+def defined_in(path: str) -> set[str]:
+    """Functions, classes and their methods as `Class.method`, constants."""
+    found: set[str] = set()
+    for node in TREES[path].body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                found.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.add(name)
+            case ast.ClassDef(name=name, body=body):
+                methods = [inner.name for inner in body if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)]
+                found |= {name, *(f"{name}.{method}" for method in methods)}
+    return found
+
+
+def test_boundaries_in_the_table_of_crashes_are_those_of_the_code() -> None:
+    rows = table(DOCS / "architecture.md", "What a crash leaves behind")
+    told = [word for _, boundaries, _, _ in rows for word in boundaries.split(", ") if word]
+    assert sorted(told) == sorted(Boundary)
 
 
 def test_every_decision_has_its_four_parts() -> None:
@@ -153,10 +198,6 @@ def test_errors_of_the_api_are_those_that_exist() -> None:
     assert documented == sorted(beside | {status_of(refusal) for refusal in family(Refusal)})
 
 
-def family(refusal: type[Refusal]) -> set[type[Refusal]]:
-    return {refusal}.union(*map(family, refusal.__subclasses__()))
-
-
 def test_scopes_of_what_an_operator_does_are_those_of_the_routes() -> None:
     text = " ".join((DOCS / "operations.md").read_text().split())
     assert "Reading needs a token of scope `read`, pausing and resuming a batch `replay`, resuming a credential" in text
@@ -171,7 +212,7 @@ def test_scopes_of_what_an_operator_does_are_those_of_the_routes() -> None:
 
 
 def test_every_reason_of_a_held_lane_is_one_that_is_given() -> None:
-    given = [sentence for tree in modules("worker") for sentence in sentences(tree)]
+    given = [sentence for tree in trees("worker").values() for sentence in sentences(tree)]
     for row in table(DOCS / "operations.md", "A held lane"):
         for reason in named(row[0]):
             assert any(begins(sentence, reason) for sentence in given), reason
@@ -203,19 +244,19 @@ def test_every_event_of_the_logs_is_explained_and_no_other() -> None:
 
 def logged_events() -> set[str]:
     """What `_log.<level>(event)` says in worker/ and api/, and what is given to functions that pass an event on."""
-    trees = [tree for room in ("worker", "api") for tree in modules(room)]
+    modules = trees("worker", "api").values()
     places: dict[str, int] = {}  # of the event among the arguments of those functions
     passed_on: set[ast.Call] = set()
-    for function in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+    for function in (node for tree in modules for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         parameters = [argument.arg for argument in function.args.args if argument.arg != "self"]
         for call in logger_calls(function):
             if isinstance(event := call.args[0], ast.Name) and event.id in parameters:
                 places[function.name] = parameters.index(event.id)
                 passed_on.add(call)
-    events = [call.args[0] for tree in trees for call in logger_calls(tree) if call not in passed_on]
+    events = [call.args[0] for tree in modules for call in logger_calls(tree) if call not in passed_on]
     events += [
         node.args[places[node.func.id]]
-        for tree in trees
+        for tree in modules
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in places
     ]
@@ -233,7 +274,3 @@ def logger_calls(tree: ast.AST) -> list[ast.Call]:
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id in ("_log", "log", "logger")
     ]
-
-
-def modules(room: str) -> list[ast.Module]:
-    return [ast.parse(path.read_text()) for path in sorted((ROOT / room).rglob("*.py"))]

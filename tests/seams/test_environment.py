@@ -3,17 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from tests.seams.sources import trees
 from worker.settings import Settings
 
-ROOT = Path(__file__).parents[2]
-ROOMS = ("worker", "api", "cli", "sandbox")
-OURS = {
-    str(path.relative_to(ROOT)): ast.parse(path.read_text())
-    for room in ROOMS
-    for path in sorted((ROOT / room).rglob("*.py"))
-}
+OURS = trees("worker", "api", "cli", "sandbox")
 
 # File: how it reaches for the environment. Each place has a reason why it is no setting.
 PLACES = {
@@ -21,9 +15,9 @@ PLACES = {
     "worker/metrics_server.py": {"os.environ['PROMETHEUS_MULTIPROC_DIR']"},  # how prometheus_client is told
     # What a running `up` wrote becomes this process's environment, from which the settings are then read.
     "cli/main.py": {"os.environ", "os.environ.get(DATABASE_URL)"},
-    "cli/up.py": {"os.environ"},  # goes to the children, completed
+    "cli/stack.py": {"os.environ"},  # goes to the children, completed
     "cli/demo.py": {"os.environ", "os.environ[name]"},  # a demo forgets the settings of whoever runs it
-    "cli/embedded.py": {"os.environ.items()"},  # goes to the servers, without what would change their ways
+    "cli/embedded_postgres.py": {"os.environ.items()"},  # goes to the servers, without what would change their ways
 }
 ENVIRONMENTS = {"environ", "environb", "getenv", "putenv", "unsetenv", "BaseSettings"}
 # Variables that look like settings and are none.

@@ -3,21 +3,15 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.seams.sources import docstrings, trees
 from worker.infobip.error_codes import ERROR_CODES
 from worker.infobip.statuses import GROUP_LABELS, STATUS_CODES
 
-ROOT = Path(__file__).parents[2]
-INFOBIP = ROOT / "worker/infobip"
-OURS = {
-    str(path.relative_to(ROOT)): path
-    for room in ("worker", "api", "cli")
-    for path in sorted((ROOT / room).rglob("*.py"))
-    if INFOBIP not in path.parents
-}
+INFOBIP = trees("worker/infobip")
+OURS = {path: tree for path, tree in trees("worker", "api", "cli").items() if path not in INFOBIP}
 # Our API shows Infobip's status groups and error names as they came; who reads them there knows some by name.
 ALLOWED = {
     "cli/demo_plan.py": {"UNDELIVERABLE", "DELIVERED"},  # which reports each message of the demo must have
@@ -27,15 +21,9 @@ ALLOWED = {
 
 def texts(tree: ast.AST) -> Iterator[str]:
     """All string constants but docstrings: prose may say what a thing is called over there."""
-    prose = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
+    prose = docstrings(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose:
             yield node.value
 
 
@@ -46,12 +34,7 @@ def names(tree: ast.AST) -> Iterator[str]:
                 yield name
 
 
-FIELDS = {
-    text
-    for path in INFOBIP.glob("*.py")
-    for text in texts(ast.parse(path.read_text()))
-    if re.fullmatch(r"[a-z]+(?:[A-Z][a-z0-9]*)+", text)
-}
+FIELDS = {text for tree in INFOBIP.values() for text in texts(tree) if re.fullmatch(r"[a-z]+(?:[A-Z][a-z0-9]*)+", text)}
 CODES = {*GROUP_LABELS, *(row.name for row in STATUS_CODES), *(row.name for row in ERROR_CODES)}
 
 
@@ -66,7 +49,7 @@ def used_in(tree: ast.AST) -> set[str]:
 
 @pytest.mark.parametrize("name", OURS)
 def test_no_wire_word_is_used_outside_the_room_that_knows_them(name: str) -> None:
-    assert used_in(ast.parse(OURS[name].read_text())) == ALLOWED.get(name, set())
+    assert used_in(OURS[name]) == ALLOWED.get(name, set())
 
 
 def test_the_words_are_those_that_the_room_writes_and_reads() -> None:

@@ -12,6 +12,8 @@ from sqlmodel import Session, SQLModel
 import worker.models  # noqa: F401 - fills the metadata
 from tests.factories import MadeLane, make_lane
 from tests.processes import running_sandbox
+from tests.worker.filling import FILLED
+from tests.worker.steps import set_faults
 from worker.db import make_engine
 from worker.infobip.client import Infobip
 from worker.log_budget import LogBudget
@@ -48,6 +50,24 @@ def session(engine: Engine, fresh_settings: Settings) -> Iterator[Session]:
         yield session
 
 
+@pytest.fixture(scope="module")
+def no_autovacuum(engine: Engine) -> Iterator[None]:
+    """What the planner knows is the test's to say: a visit in the middle of a fill would tell it something else."""
+    with engine.begin() as connection:
+        for table in FILLED:
+            connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = false)"))
+    yield
+    with engine.begin() as connection:
+        for table in FILLED:
+            connection.execute(text(f"ALTER TABLE {table} RESET (autovacuum_enabled)"))
+
+
+@pytest.fixture
+def lane(session: Session) -> MadeLane:
+    """A lane that leads nowhere: what comes of its submissions, the test says."""
+    return make_lane(session)
+
+
 @pytest.fixture(scope="package")
 def sandbox() -> Iterator[str]:
     with running_sandbox("--logs-per-minute", "100000") as url:
@@ -57,7 +77,7 @@ def sandbox() -> Iterator[str]:
 @pytest.fixture
 def sandbox_lane(session: Session, sandbox: str) -> MadeLane:
     """A lane that leads to the sandbox, which is without faults and remembers nothing."""
-    httpx.put(sandbox + "/sandbox/faults", json={"report_seconds": 0.0}).raise_for_status()
+    set_faults(sandbox, report_seconds=0.0)
     httpx.delete(sandbox + "/sandbox/log")
     return make_lane(session, base_url=sandbox)
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 from celery import Celery
 
-from cli.embedded import EmbeddedRedis
+from cli.embedded_redis import EmbeddedRedis
 from worker.beat import TickScheduler
 from worker.queued import arrived
 

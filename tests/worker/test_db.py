@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from cli.embedded import EmbeddedPostgres
+from cli.embedded_postgres import EmbeddedPostgres
 from worker.db import is_away, make_engine, transact
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from tests.factories import MadeLane, make_lane
-from tests.worker.test_plans import FEW, KNOWLEDGE, MANY, OPEN, _filled, _most_rows
+from tests.factories import MadeLane
+from tests.worker.filling import FEW, KNOWLEDGE, MANY, OPEN, fill, most_rows
 from worker import endings, look_plans, recovery
 from worker.glance import glance
 from worker.ids import new_id
@@ -40,11 +40,6 @@ _CLOSED_SUBMISSIONS = text("""
     FROM generate_series(1, :many)
 """)
 _LAST = "f" * 32
-
-
-@pytest.fixture
-def lane(session: Session) -> MadeLane:
-    return make_lane(session)
 
 
 def is_due(engine: Engine, settings: Settings) -> bool:
@@ -111,18 +106,19 @@ def test_a_glance_finds_what_the_sweeps_find(
     assert not is_due(engine, fresh_settings)
 
 
+@pytest.mark.usefixtures("no_autovacuum")
 @KNOWLEDGE
 @pytest.mark.parametrize("state", ["queued", "sending", "sent"])
 def test_a_glance_that_finds_nothing_reads_no_more_than_the_heads(
     session: Session, lane: MadeLane, knows: str, state: str, fresh_settings: Settings
 ) -> None:
-    _filled(session, lane, state, OPEN, knows)
+    fill(session, lane, state, OPEN, knows)
     session.execute(_CLOSED_SUBMISSIONS, {"lane": lane.id, "many": MANY})
     session.commit()
     values = {"least": timedelta(seconds=1), "grace": fresh_settings.report_grace, "reach": 48 * HOUR}
-    assert _most_rows(session, endings._ANY, {**values, "group": 1}) <= FEW
-    assert _most_rows(session, recovery._LEASE_OVER, {"submissions": 1}) <= FEW
-    assert _most_rows(session, look_plans._IS_DUE, {}) <= FEW
+    assert most_rows(session, endings._ANY, {**values, "group": 1}) <= FEW
+    assert most_rows(session, recovery._LEASE_OVER, {"submissions": 1}) <= FEW
+    assert most_rows(session, look_plans._IS_DUE, {}) <= FEW
 
 
 def test_a_glance_leaves_no_transaction_behind(engine: Engine) -> None:

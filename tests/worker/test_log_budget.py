@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from cli.embedded import EmbeddedRedis
+from cli.embedded_redis import EmbeddedRedis
 from worker import log_budget as module
 from worker.log_budget import LogBudget
 

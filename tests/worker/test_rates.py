@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 
-from cli.embedded import EmbeddedRedis
+from cli.embedded_redis import EmbeddedRedis
 from worker import rates as module
 from worker.rates import Rates
 from worker.words import MessageType
@@ -55,7 +55,7 @@ def test_what_is_granted_keeps_to_the_rate_in_every_second(rates: Rates, credent
     assert sum(granted) >= 200 * 9.8  # and none of it is lost
 
 
-def test_it_goes_out_in_pieces_of_a_tenth_of_a_second(rates: Rates, credential: UUID) -> None:
+def test_grants_are_pieces_of_a_tenth_of_a_second(rates: Rates, credential: UUID) -> None:
     assert max(at_work(rates, credential, 1000, 3)) <= 2 * 100
 
 
@@ -154,9 +154,6 @@ def test_a_redis_that_is_away_grants_nothing(rates: Rates, credential: UUID, red
         redis_server.start()
 
 
-# --- after a 429
-
-
 def second_of(rates: Rates, credential: UUID, per_second: int | None, start: float) -> int:
     return sum(rates.take(credential, per_second, 500, at=start + step / 100).messages for step in range(100))
 
@@ -169,7 +166,7 @@ def test_a_429_halves_what_was_reached_and_it_recovers_within_half_a_minute(rate
     assert second_of(rates, credential, 1000, 1034.0) > 950
 
 
-def test_it_never_falls_below_a_tenth_of_the_configured_rate(rates: Rates, credential: UUID) -> None:
+def test_no_number_of_429s_leaves_less_than_a_tenth_of_the_configured_rate(rates: Rates, credential: UUID) -> None:
     rates.take(credential, 1000, 1, at=1000.0)
     for _ in range(20):
         rates.slow_down(credential, 1000, at=1000.0)

@@ -26,7 +26,7 @@ FAILURES = [Outcome.TRANSIENT, Outcome.EXPIRED]
         (timedelta(hours=48), 10 * MINUTE),  # at most 10 min
     ],
 )
-def test_margin_before_the_end(validity: timedelta, expected: timedelta) -> None:
+def test_margin_is_a_twentieth_of_the_validity_within_bounds(validity: timedelta, expected: timedelta) -> None:
     assert margin(validity) == expected
 
 

@@ -7,19 +7,11 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from tests.factories import MadeLane, make_batch, make_lane, route_of
-from tests.worker.test_delivery import fail_with, took
+from tests.factories import MadeLane, make_batch
+from tests.worker.steps import change, fail_with, message, took
 from worker import steering
-from worker.claims import claim
 from worker.errors import NotSent
-from worker.models import Message
 from worker.refusals import Conflict, NotFound
-from worker.settings import Settings
-
-
-@pytest.fixture
-def lane(session: Session) -> MadeLane:
-    return make_lane(session)
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +20,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def batch_of(session: Session, message_id: UUID) -> UUID:
-    found = session.get_one(Message, message_id).batch_id
+    found = message(session, message_id).batch_id
     assert found is not None
     return found
 
@@ -40,9 +32,7 @@ def held(session: Session) -> int:
 
 
 def claimed(session: Session, lane: MadeLane) -> int:
-    submission = claim(session, route_of(session, lane), 100, 60, 0.0)
-    session.commit()
-    return len(submission.messages) if submission else 0
+    return len(took(session, lane).messages)
 
 
 def sweep(engine: Engine) -> int:
@@ -61,7 +51,7 @@ def test_a_paused_batch_stops_at_once_and_another_goes_on(session: Session, lane
     assert claimed(session, lane) == 1
 
 
-def test_its_messages_are_set_aside_and_come_back_as_they_were(
+def test_messages_of_a_paused_batch_are_set_aside_and_come_back_as_they_were(
     session: Session, lane: MadeLane, engine: Engine
 ) -> None:
     ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
@@ -103,7 +93,7 @@ def test_turned_round_half_way_nothing_stays_aside(
 
 @pytest.mark.parametrize("chunks", [0, 1, 3])
 def test_what_comes_back_from_infobip_behind_the_sweep_is_set_aside_too(
-    session: Session, lane: MadeLane, engine: Engine, fresh_settings: Settings, chunks: int
+    session: Session, lane: MadeLane, engine: Engine, chunks: int
 ) -> None:
     ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
     batch = batch_of(session, ids[0])
@@ -112,7 +102,7 @@ def test_what_comes_back_from_infobip_behind_the_sweep_is_set_aside_too(
     session.commit()
     for _ in range(chunks):
         steering.hold_and_free(engine)
-    fail_with(session, submission, fresh_settings, NotSent("no connection"))
+    fail_with(session, submission, NotSent("no connection"))
     sweep(engine)
     assert held(session) == 10
     steering.resume(session, batch)
@@ -134,8 +124,7 @@ def test_a_batch_that_stands_as_it_should_costs_nothing(session: Session, lane: 
 @pytest.mark.parametrize("what", [steering.pause, steering.resume])
 def test_a_cancelled_batch_is_final(session: Session, lane: MadeLane, what: Any) -> None:
     ids = make_batch(session, lane, ["919900000001"])
-    session.execute(text("UPDATE batch SET cancelled_at = now()"))
-    session.commit()
+    change(session, "UPDATE batch SET cancelled_at = now()")
     with pytest.raises(Conflict):
         what(session, batch_of(session, ids[0]))
     with pytest.raises(NotFound):

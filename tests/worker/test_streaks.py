@@ -26,7 +26,7 @@ def streak(*refusals: tuple[str, UUID]) -> Streak:
         ("messages[3].sender: is not registered", "messages[3].content.text: is too long", False),
     ],
 )
-def test_what_is_alike(one: str, other: str, same: bool) -> None:
+def test_refusals_are_alike_that_differ_in_numbers_only(one: str, other: str, same: bool) -> None:
     assert (alike(one) == alike(other)) is same
 
 

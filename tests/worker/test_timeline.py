@@ -8,8 +8,9 @@ from worker import reasons
 from worker.ids import new_id
 from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
 from worker.sentences import SENTENCES, explain
-from worker.states import State
+from worker.states import WAITING, State
 from worker.timeline import situation, timeline
+from worker.words import AttemptOutcome
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 ID = new_id()
@@ -130,6 +131,62 @@ def test_report_after_the_end_is_told_after_it() -> None:
         [report(1, 20, result="late")],
     )
     assert told == ["accepted", "attempt", "accepted_by_infobip", "finished", "report"]
+
+
+TOLD_OF_OUTCOME = [
+    (None, False, []),  # its submission is open
+    (AttemptOutcome.RELEASED, False, ["released"]),
+    (AttemptOutcome.IN_DOUBT, False, []),  # told by `doubted_at`
+    (AttemptOutcome.ABSENT, False, []),
+    (AttemptOutcome.ACCEPTED, False, ["accepted_by_infobip"]),
+    (AttemptOutcome.DELIVERED, True, ["accepted_by_infobip"]),
+    (AttemptOutcome.FAILED, False, ["refused"]),
+    (AttemptOutcome.FAILED, True, ["accepted_by_infobip"]),  # the report says of what it failed
+]
+
+
+def test_every_outcome_stands_in_the_table() -> None:
+    assert {outcome for outcome, _, _ in TOLD_OF_OUTCOME} == {None, *AttemptOutcome}
+
+
+@pytest.mark.parametrize(("outcome", "was_reported", "told"), TOLD_OF_OUTCOME)
+def test_what_came_of_an_attempt_is_told_by_its_outcome(
+    outcome: AttemptOutcome | None, was_reported: bool, told: list[str]
+) -> None:
+    answered = attempt(1, 1, answered_at=at(2), outcome=outcome)
+    found = kinds(message(State.SENDING), [answered], [], [report(1, 4)] if was_reported else [])
+    assert found == ["accepted", "attempt", *told, *(["report"] if was_reported else [])]
+
+
+def test_outcome_that_nobody_knows_is_not_told_as_accepted() -> None:
+    with pytest.raises(ValueError, match="lost in the post"):
+        kinds(message(State.SENDING), [attempt(1, 1, answered_at=at(2), outcome="lost in the post")], [], [])
+
+
+SENTENCES_BY_STATE = {
+    State.QUEUED: "Waits to be sent as soon as its lane allows.",
+    State.SENDING: "Attempt 1 is on its way to Infobip.",
+    State.SENT: "Infobip accepted the message; its delivery report is awaited.",
+    State.RETRYING: "Waits for attempt 2 at 12:00:00 UTC.",
+    State.DELIVERED: None,
+    State.FAILED: "Failed.",
+    State.EXPIRED: "Expired.",
+    State.SUPPRESSED: "Not sent.",
+    State.CANCELLED: "Cancelled.",
+    State.UNCONFIRMED: "Unconfirmed.",
+}
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_its_sentence_but_delivered(state: State) -> None:
+    assert situation(message(state, attempt_count=1), None) == SENTENCES_BY_STATE[state]
+
+
+@pytest.mark.parametrize("state", State)
+def test_stopped_batch_is_told_only_of_what_waits(state: State) -> None:
+    told = situation(message(state, attempt_count=1), Batch(paused_at=START, pause_reason="Infobip refused it."))
+    stopped = "Waits for its batch, which is paused. Infobip refused it."
+    assert told == (stopped if state in WAITING else SENTENCES_BY_STATE[state])
 
 
 @pytest.mark.parametrize(

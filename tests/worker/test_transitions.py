@@ -3,10 +3,9 @@
 from sqlalchemy import text
 from sqlmodel import Session
 
-from tests.factories import MadeLane, make_batch, make_lane
-from worker.claims import claim
+from tests.factories import MadeLane, make_batch
+from tests.worker.steps import took
 from worker.db import database_now
-from worker.lanes import read_route
 from worker.locking import lock
 from worker.states import State
 from worker.transitions import Transitions
@@ -24,11 +23,7 @@ WATCH = """
 
 def _claimed(session: Session, lane: MadeLane, count: int) -> Transitions:
     make_batch(session, lane, [f"9198000000{n:02d}" for n in range(count)])
-    route = read_route(session, lane.id)
-    assert route is not None
-    submission = claim(session, route, count, 60.0, 0.0)
-    assert submission is not None
-    session.commit()
+    submission = took(session, lane)
     transitions = Transitions(session, database_now(session))
     for message in lock(session, [sent.message_id for sent in submission.messages]).values():
         transitions.settle(message.id, message.number, AttemptOutcome.ACCEPTED)
@@ -36,8 +31,8 @@ def _claimed(session: Session, lane: MadeLane, count: int) -> Transitions:
     return transitions
 
 
-def test_tally_is_locked_after_all_else(session: Session) -> None:
-    transitions = _claimed(session, make_lane(session), 3)
+def test_tally_is_locked_after_all_else(session: Session, lane: MadeLane) -> None:
+    transitions = _claimed(session, lane, 3)
     session.connection().exec_driver_sql(WATCH)
     transitions.write()
     touched = session.execute(text("SELECT what FROM touched ORDER BY at")).scalars().all()

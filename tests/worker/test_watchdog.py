@@ -12,7 +12,7 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 
-from cli.embedded import EmbeddedRedis
+from cli.embedded_redis import EmbeddedRedis
 from tests.processes import wait_for
 from tests.worker import hung_worker
 from worker import watchdog

@@ -27,8 +27,3 @@ def downgrade(database_url: str, revision: str = "base") -> None:
 def check(database_url: str) -> None:
     """Raises alembic's CommandError where the models and the migrated schema differ."""
     command.check(_config(database_url))
-
-
-def draft(database_url: str, message: str) -> None:
-    """Write a new revision from the difference between the models and the migrated schema."""
-    command.revision(_config(database_url), message, autogenerate=True)

@@ -132,7 +132,7 @@ def test_unknown_code_is_not_explained() -> None:
 
 
 @pytest.mark.parametrize(("group_id", "id_", "name", "outcome"), STATUS_MEANINGS)
-def test_status_without_error(group_id: int, id_: int, name: str, outcome: Outcome) -> None:
+def test_status_alone_means_what_its_row_says(group_id: int, id_: int, name: str, outcome: Outcome) -> None:
     given = of(id_, group_id)
     assert (given.outcome, given.code, given.sentence) == (outcome, name, explain(name))
     assert given.blocks_recipient is (id_ in (10, 14))
@@ -151,7 +151,7 @@ def test_status_that_decides_alone_ignores_the_error(group_id: int, id_: int) ->
             assert of(id_, group_id, error.id, permanent) == alone
 
 
-def test_outcome_of_every_error() -> None:
+def test_every_error_is_transient_but_for_those_listed() -> None:
     by_outcome = {outcome: {row.id for row in ERROR_CODES if row.outcome is outcome} for outcome in Outcome}
     assert by_outcome[EXPIRED] == EXPIRED_ERRORS
     assert by_outcome[ACCOUNT] == ACCOUNT_ERRORS
@@ -267,7 +267,7 @@ def test_group_id_wins_over_the_group_name() -> None:
         (6, 1, True, PENDING),
     ],
 )
-def test_unknown_status_with_an_error(
+def test_unknown_status_asks_the_error_only_in_groups_of_failures(
     group_id: int, error_id: int | None, permanent: bool | None, outcome: Outcome
 ) -> None:
     given = of(UNKNOWN_ID, group_id, error_id, permanent)

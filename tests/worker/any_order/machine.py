@@ -33,10 +33,11 @@ from sqlmodel import Session
 from structlog.testing import capture_logs
 
 from tests.factories import make_batch, make_lane
-from tests.worker import draws, promises
-from tests.worker.model_infobip import Attempt, Fate, ModelInfobip, Said, Sent, Status, Stopped, Told, Way
-from tests.worker.promises import World, is_within
-from worker import answers, boundaries, endings, holds, models, recovery, steering
+from tests.worker.any_order import draws, promises, tables
+from tests.worker.any_order.model_infobip import Attempt, Fate, ModelInfobip, Said, Sent, Status, Stopped, Told, Way
+from tests.worker.any_order.stand_ins import Budget, EveryToken, until_death
+from tests.worker.any_order.tables import World, is_within
+from worker import answers, endings, holds, models, recovery, steering
 from worker.boundaries import Boundary
 from worker.claims import claim
 from worker.db import transact
@@ -45,7 +46,6 @@ from worker.infobip.answers import Answer
 from worker.infobip.reports import parse_item
 from worker.lanes import read_route
 from worker.lookups import Lookups
-from worker.rates import Grant
 from worker.reports import apply_reports
 from worker.resubmission import resubmit
 from worker.sending import Dispatcher
@@ -69,35 +69,6 @@ _NEW_ACCOUNT = text("""
 """)
 
 
-class Killed(BaseException):
-    """The process died."""
-
-
-class EveryToken:
-    """Rates without a limit."""
-
-    def take(self, _: UUID, __: int | None, most: int, ___: str) -> Grant:
-        return Grant(most)
-
-    def __getattr__(self, _: str) -> Callable[..., None]:
-        return lambda *_, **__: None
-
-
-class Budget:
-    """Calls of the logs: granted, unless a step says how many are left."""
-
-    left: int | None = None
-
-    def take(self, _: str, *, is_for_doubts: bool) -> float:
-        if self.left is None:
-            return 0.0
-        self.left -= 1
-        return 0.0 if self.left >= 0 else 60.0
-
-    def overdrawn(self, _: str, seconds: float) -> None:
-        self.left = 0
-
-
 class AnyOrder(RuleBasedStateMachine):
     def __init__(self, engine: Engine, settings: Settings) -> None:
         super().__init__()
@@ -112,7 +83,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.blocked_at_opening: dict[UUID, frozenset[UUID]] = {}  # by submission
         self.opened: list[OpenSubmission] = []  # by processes that have yet to send them
         self.stopped: list[tuple[OpenSubmission, Answer | SendError]] = []  # sent, and the outcome not yet recorded
-        self.pushed: set[promises.Key] = set()
+        self.pushed: set[tables.Key] = set()
         self.delivered: set[Attempt] = set()
         self.strangers = 0
         self.world = World()
@@ -121,7 +92,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.sender = Dispatcher(engine, self.infobip, EveryToken(), settings, _nudge, self.monotonic)  # type: ignore[arg-type]
         self.lookups = Lookups(engine, self.infobip, self.budget, settings, _nudge)  # type: ignore[arg-type]
         self._numbers = itertools.count(919900000000)
-        promises.begin(engine)
+        tables.begin(engine)
         with Session(engine, expire_on_commit=False) as session:
             self.lane = make_lane(session)
         self._logs = capture_logs(processors=[structlog.processors.format_exc_info])
@@ -221,7 +192,7 @@ class AnyOrder(RuleBasedStateMachine):
         """All at once, when something is due."""
         self._pass(max(self.world.next_send or 0.0, 0.0))
         self.infobip.fates = list(fates)
-        _until_death(lambda: self.sender.deliver(self.lane.id, 1.0), dies_at)
+        until_death(lambda: self.sender.deliver(self.lane.id, 1.0), dies_at)
 
     @precondition(lambda self: self.infobip.under_way)
     @rule(which=draws.INDEX)
@@ -266,14 +237,14 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(looks):
             if is_within(SOON, self.world.next_look):
                 self._pass(max(self.world.next_look or 0.0, 0.0))
-                _until_death(self.lookups.look, dies_at)
+                until_death(self.lookups.look, dies_at)
                 self.promises_hold()
             self.infobip.log_troubles, self.budget.left, dies_at = [], None, None
 
     @precondition(lambda self: self.world.has_dead_lease)
     @rule(dies_at=draws.LEASE_DEATHS)
     def abandon(self, dies_at: Boundary | None) -> None:
-        _until_death(lambda: recovery.abandon(self.engine, self.settings), dies_at)
+        until_death(lambda: recovery.abandon(self.engine, self.settings), dies_at)
 
     @precondition(lambda self: self.world.has_waited_too_long)
     @rule()
@@ -319,7 +290,7 @@ class AnyOrder(RuleBasedStateMachine):
         self._pass(seconds or (3 if self.world.is_busy else self.world.next_instant))
 
     def _pass(self, seconds: float) -> None:
-        self._transact(lambda session: promises.pass_time(session, seconds))
+        self._transact(lambda session: tables.pass_time(session, seconds))
         self.passed_seconds += seconds
 
     # What must hold after each of them, and at the end.
@@ -373,20 +344,6 @@ class AnyOrder(RuleBasedStateMachine):
             endings.give_up(self.engine, self.settings)
         if self.world.live_count:
             self.sender.deliver(self.lane.id, 1.0)
-
-
-def _until_death(work: Callable[[], object], dies_at: Boundary | None) -> None:
-    def observe(boundary: Boundary) -> None:
-        if boundary is dies_at:
-            raise Killed
-
-    boundaries.observe(observe)
-    try:
-        work()
-    except Killed:
-        pass
-    finally:
-        boundaries.observe(lambda _: None)
 
 
 def _nudge(*_: object) -> None:

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import Engine
 
-from tests.worker import promises
-from tests.worker.any_order import AnyOrder
-from tests.worker.model_infobip import Fate, Said, Way
+from tests.worker.any_order import tables
+from tests.worker.any_order.machine import AnyOrder
+from tests.worker.any_order.model_infobip import Fate, Said, Way
 from worker import steering
 from worker.settings import Settings
 
@@ -29,7 +29,7 @@ LOST_AND_NOT_SHOWN_YET = Fate(Way.LOST, lag=90.0)
 
 @pytest.fixture(scope="module")
 def prepared_engine(engine: Engine) -> Engine:
-    promises.prepare(engine)
+    tables.prepare(engine)
     return engine
 
 

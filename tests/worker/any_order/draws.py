@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tests.worker.model_infobip import Fate, Said, Way
+from tests.worker.any_order.model_infobip import Fate, Said, Way
 from worker.boundaries import Boundary
 
 SECONDS = st.sampled_from([*[None] * 15, 1, 6, 21, 61, 130, 700])

@@ -1,0 +1,130 @@
+"""What must hold of the tables after every step, whatever happened, beside what the model of Infobip knows.
+
+Each check takes the `World` and says in its docstring what it holds to.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from tests.worker.any_order.model_infobip import Attempt, ModelInfobip, Told
+from tests.worker.any_order.tables import Key, World
+from worker import retry
+from worker.states import FINAL, REASONED, WAITING, State, may_become
+from worker.words import UNSETTLED, AttemptOutcome
+
+
+def key(told: Told) -> Key:
+    """What makes a report the same report."""
+    report = told.report()
+    return report.message_id, report.attempt, report.status_id, report.done_at
+
+
+def check_steps(world: World) -> None:
+    """Each change of state is one that states.py allows: so delivered is for ever, and other ends only become that.
+
+    A claim takes the next number, a release gives it back, nothing else touches it.
+    """
+    for step in world.steps:
+        was, state = State(step.was), State(step.state)
+        assert may_become(was, state), f"{was} became {state}"
+        change = step.number - step.was_number
+        if was in WAITING and state is State.SENDING:
+            assert change == 1, f"the claim went from number {step.was_number} to {step.number}"
+        elif was is State.SENDING and state in WAITING:
+            assert change in (0, -1), f"from number {step.was_number} back to {step.number}"
+        else:
+            assert change == 0, f"{was} became {state}, number {step.was_number} became {step.number}"
+
+
+def check_attempts(world: World, infobip: ModelInfobip) -> None:
+    """Numbers have no gap. The count is that of the newest attempt that used up an ID or is open; past it stands at
+    most one that was released, whose ID is unused."""
+    for message_id, message in world.messages.items():
+        rows = world.attempts[message_id]
+        assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+        newest = max((row.number for row in rows if row.outcome != AttemptOutcome.RELEASED), default=0)
+        if message.state in FINAL:  # which may have ended with its release
+            assert message.attempt_count in (newest, len(rows))
+        else:
+            assert message.attempt_count == newest
+        assert len(rows) - newest <= 1
+        used = max((number for known, number in infobip.seen if known == message_id), default=0)
+        assert used <= message.attempt_count, f"{used} is used up and counts as unused"
+
+
+def check_open_attempts(world: World, infobip: ModelInfobip) -> None:
+    """A message has at most one open attempt, as Infobip sees it: one that was accepted, and of which no failure was
+    told. While one is open the message does not wait for the next; and what is `sent` Infobip knows."""
+    for message_id, message in world.messages.items():
+        open_attempts = infobip.open_attempts(message_id)
+        assert len(open_attempts) <= 1, f"two copies: {open_attempts}"
+        if message.state in WAITING:
+            assert not open_attempts, f"{message.state} while {open_attempts} is open"
+        if message.state == State.SENT:
+            assert (message_id, message.attempt_count) in infobip.seen
+
+
+def check_ends(world: World, infobip: ModelInfobip) -> None:
+    """Nothing is cancelled but with its batch, and nothing expires before its last margin. Neither ends a message that
+    Infobip has accepted and shows in its logs. In a batch that is cancelled, none waits anew."""
+    for step in world.steps:
+        if step.state in WAITING:
+            assert not world.messages[UUID(step.message_id)].is_cancelled
+        if step.state in (State.CANCELLED, State.EXPIRED):
+            shown = infobip.open_attempts(UUID(step.message_id), are_shown=True)
+            assert not shown, f"{step.was} became {step.state}, but Infobip has {shown}"
+    for message in world.messages.values():
+        assert (message.finished_in is not None) == (message.state in FINAL)
+        if message.state == State.CANCELLED:
+            assert message.is_cancelled
+        if message.state == State.EXPIRED:
+            margin = retry.margin(timedelta(seconds=message.validity_seconds)).total_seconds()
+            assert message.finished_in >= message.expires_in - margin
+
+
+def check_held(world: World) -> None:
+    """What was taken out of the due index will be put back: its batch knows of it."""
+    assert not any(message.is_held_astray for message in world.messages.values())
+
+
+def check_fates(world: World) -> None:
+    """What waits has an instant; of what is in doubt the logs will be asked, as long as the message is not over."""
+    for message_id, message in world.messages.items():
+        if message.state in WAITING:
+            assert message.due_in is not None
+        for attempt in world.attempts[message_id]:
+            if attempt.outcome in UNSETTLED:
+                is_current = attempt.number == message.attempt_count and message.state == State.SENDING
+                assert (attempt.look_in is not None) == is_current
+
+
+def check_tally(world: World) -> None:
+    """The tally is count(*) by state and reason, of the lane and of each batch."""
+    expected: Counter[tuple[str, str, str]] = Counter()
+    for message in world.messages.values():
+        reason = (message.reason or "") if State(message.state) in REASONED else ""
+        for subject in (message.lane_id, message.batch_id):
+            expected[subject, message.state, reason] += 1
+    assert world.tally == expected
+
+
+def check_reports(world: World, infobip: ModelInfobip, pushed: set[Key], strangers: int) -> None:
+    """Each report that was pushed is stored, once, and besides them only rows of the logs; what names no message of
+    ours is kept apart."""
+    stored = set(world.reports)
+    assert len(world.reports) == len(stored)
+    assert pushed <= stored
+    assert stored <= pushed | {key(row) for row in infobip.rows_given}
+    assert world.unmatched == strangers
+
+
+def check_deliveries(world: World, delivered: Iterable[Attempt]) -> None:
+    """What was reported as delivered, by whichever attempt, is delivered."""
+    for message_id, _ in delivered:
+        assert world.messages[message_id].state == State.DELIVERED
+
+
+OF_THE_TABLES = (check_steps, check_held, check_fates, check_tally)
+OF_TABLES_AND_INFOBIP = (check_attempts, check_open_attempts, check_ends)

@@ -1,0 +1,202 @@
+"""What becomes of messages, step by step, and how they stand then. Each step commits.
+
+Infobip's words are given; where a step takes `infobip` they are the sandbox's own.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import text
+from sqlmodel import Session, select
+
+from tests.factories import NOBODY_LISTENS, MadeLane, route_of
+from tests.processes import wait_for
+from worker import answers
+from worker.claims import claim
+from worker.errors import OutcomeUncertain, SendError
+from worker.infobip.answers import Answer
+from worker.infobip.client import Infobip
+from worker.infobip.payloads import send_request
+from worker.infobip.reports import BadItem, Report, parse_item
+from worker.infobip.statuses import Verdict, verdict
+from worker.lookups import Lookups
+from worker.models import Attempt, DeliveryReport, Lane, Message
+from worker.reports import apply_reports
+from worker.settings import settings
+from worker.states import State
+from worker.submissions import OpenSubmission
+from worker.tally import counts
+
+ACCEPTED = verdict(26, 1, None, None)
+LEASE_SECONDS = 60
+NOWHERE = f"{NOBODY_LISTENS}/reports"
+
+
+def take(session: Session, lane: MadeLane, limit: int = 500) -> OpenSubmission | None:
+    """What is due is claimed, and stands in the order it was made in; None where nothing may leave."""
+    submission = claim(session, route_of(session, lane), limit, LEASE_SECONDS, time.monotonic())
+    session.commit()
+    if submission is None:
+        return None
+    return replace(submission, messages=sorted(submission.messages, key=lambda message: message.message_id))
+
+
+def took(session: Session, lane: MadeLane, limit: int = 500) -> OpenSubmission:
+    """What is due is claimed, and that is something."""
+    submission = take(session, lane, limit)
+    assert submission is not None
+    return submission
+
+
+def probed(session: Session, lane: MadeLane) -> OpenSubmission:
+    """The one message that a held lane lets through is claimed."""
+    submission = claim(session, route_of(session, lane), 1, LEASE_SECONDS, time.monotonic(), is_probe=True)
+    session.commit()
+    assert submission is not None
+    return submission
+
+
+def answer(session: Session, submission: OpenSubmission, verdicts: Mapping[UUID, Verdict | None] | None = None) -> None:
+    """Infobip takes them all, but for what `verdicts` says by message ID; None: the answer leaves that one out."""
+    said = {sent.wire_id: (verdicts or {}).get(sent.message_id, ACCEPTED) for sent in submission.messages}
+    known = {wire_id: one for wire_id, one in said.items() if one is not None}
+    answers.record_answer(session, submission, Answer(known, {}), settings())
+    session.commit()
+
+
+def fail_with(session: Session, submission: OpenSubmission, error: SendError) -> list[OpenSubmission]:
+    """There is no answer but this; returns the parts that go out again."""
+    parts = answers.record_error(session, submission, error, settings(), time.monotonic)
+    session.commit()
+    return parts
+
+
+def sent(session: Session, lane: MadeLane, infobip: Infobip) -> OpenSubmission:
+    """What is due is claimed, and Infobip takes it; its reports go nowhere."""
+    submission = took(session, lane)
+    answers.record_answer(session, submission, _post(submission, infobip), settings())
+    session.commit()
+    return submission
+
+
+def doubted(session: Session, lane: MadeLane, *, landed_at: Infobip | None = None) -> OpenSubmission:
+    """What is due is claimed, and no answer comes; if it landed, its reports go nowhere."""
+    submission = took(session, lane)
+    if landed_at is not None:
+        _post(submission, landed_at)
+    fail_with(session, submission, OutcomeUncertain("time-out"))
+    return submission
+
+
+def _post(submission: OpenSubmission, infobip: Infobip) -> Answer:
+    route = submission.route
+    request = send_request(route.channel, submission.id, submission.messages, 0.0, NOWHERE)
+    return infobip.submit(route.account, route.channel, request, 5.0)
+
+
+def report(
+    message_id: UUID, attempt: int = 1, status: int = 5, group: int = 3, error: int = 0, done: str = "12:00:01.000"
+) -> Report:
+    """That it is delivered, unless the numbers say something else."""
+    item = parse_item(
+        {
+            "messageId": f"{message_id}-{attempt}",
+            "status": {"id": status, "groupId": group, "name": f"S{status}", "groupName": "X"},
+            "error": {"id": error},
+            "doneAt": f"2026-11-23T{done}+0000",
+            "price": {"pricePerMessage": 0.0021, "currency": "EUR"},
+            "mccMnc": 40410,
+        }
+    )
+    assert isinstance(item, Report)
+    return item
+
+
+def apply(session: Session, lane: MadeLane, *items: Report | BadItem) -> None:
+    """A push with these reports."""
+    apply_reports(session, [(lane.credential_id, list(items))], settings())
+    session.commit()
+
+
+def absent(session: Session, lookups: Lookups) -> None:
+    """All the looks at what is in doubt, one after the other, which find nothing of it."""
+    for _ in settings().doubt_looks:
+        looks_due(session)
+        lookups.look()
+
+
+def change(session: Session, statement: str, **values: Any) -> None:
+    """Rows, by SQL."""
+    session.execute(text(statement), values)
+    session.commit()
+
+
+def looks_due(session: Session) -> None:
+    """Whatever is to be asked of the logs is to be asked now."""
+    change(session, "UPDATE attempt SET look_at = now() WHERE look_at IS NOT NULL")
+
+
+def retries_due(session: Session) -> None:
+    """Whatever waits for its turn has it now."""
+    change(session, "UPDATE message SET next_attempt_at = now()")
+
+
+def wait_until_blocking(session: Session) -> None:
+    """Until somebody waits for what `session` has locked. The one step that does not commit."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+    wait_for(lambda: session.execute(waiting).scalar_one())
+
+
+def set_faults(sandbox: str, **faults: float) -> None:
+    """What Infobip does from now on; without any, all is well again."""
+    httpx.put(sandbox + "/sandbox/faults", json=faults).raise_for_status()
+
+
+def message(session: Session, message_id: UUID) -> Message:
+    session.expire_all()
+    return session.get_one(Message, message_id)
+
+
+def attempt(session: Session, message_id: UUID, number: int = 1) -> Attempt:
+    session.expire_all()
+    return session.get_one(Attempt, (message_id, number))
+
+
+def lane_row(session: Session, lane: MadeLane) -> Lane:
+    session.expire_all()
+    return session.get_one(Lane, lane.id)
+
+
+def state(session: Session, message_id: UUID) -> str:
+    return message(session, message_id).state
+
+
+def states(session: Session, ids: list[UUID]) -> list[str]:
+    session.expire_all()
+    return [session.get_one(Message, message_id).state for message_id in ids]
+
+
+def results(session: Session) -> list[str]:
+    """What came of each report that is stored, oldest first."""
+    return [row.result for row in session.exec(select(DeliveryReport).order_by(DeliveryReport.id))]  # type: ignore[arg-type]
+
+
+def accepted(sandbox: str) -> list[str]:
+    """The wire IDs that Infobip has taken, once for each time."""
+    return [item["message_id"] for item in httpx.get(sandbox + "/sandbox/messages?limit=1000").json()["items"]]
+
+
+def assert_tally_is_exact(session: Session, lane: MadeLane) -> None:
+    """The tally is count(*) by state and reason."""
+    rows = session.execute(
+        text(
+            "SELECT state, CASE WHEN state IN ('queued', 'sending', 'sent', 'delivered') THEN '' "
+            "ELSE coalesce(reason, '') END, count(*) FROM message WHERE lane_id = :lane GROUP BY 1, 2"
+        ),
+        {"lane": lane.id},
+    )
+    assert counts(session, [lane.id])[lane.id] == {(State(state), reason): n for state, reason, n in rows}

@@ -1,0 +1,65 @@
+"""What follows where Infobip's logs tell nothing: too late, out of reach, or no longer this credential's."""
+
+import httpx
+import pytest
+from sqlmodel import Session
+
+from tests.factories import NOBODY_LISTENS, MadeLane, make_batch
+from tests.worker.steps import absent, accepted, change, doubted, looks_due, message, state
+from worker.infobip.client import Infobip
+from worker.lookups import Lookups
+from worker.sending import Dispatcher
+
+
+def test_absent_when_its_time_is_over_is_expired(
+    session: Session, sandbox_lane: MadeLane, sandbox: str, lookups: Lookups
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"])
+    doubted(session, sandbox_lane)
+    change(session, "UPDATE message SET expires_at = now()")
+    absent(session, lookups)
+    assert state(session, message_id) == "expired"
+    assert accepted(sandbox) == []
+
+
+def test_logs_out_of_reach_settle_nothing_until_they_have_forgotten(
+    session: Session, sandbox_lane: MadeLane, lookups: Lookups
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"])
+    doubted(session, sandbox_lane)
+    change(session, "UPDATE credential SET base_url = :url", url=NOBODY_LISTENS)
+    for _ in range(3):
+        looks_due(session)
+        lookups.look()
+    assert state(session, message_id) == "sending"
+    change(session, "UPDATE attempt SET doubted_at = now() - interval '49 hours'")
+    looks_due(session)
+    lookups.look()
+    assert state(session, message_id) == "unconfirmed"
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_an_account_that_is_no_longer_this_credentials_is_not_taken_for_one_that_knows(
+    session: Session,
+    sandbox_lane: MadeLane,
+    sandbox: str,
+    infobip: Infobip,
+    lookups: Lookups,
+    dispatcher: Dispatcher,
+    landed: bool,
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"])
+    doubted(session, sandbox_lane, landed_at=infobip if landed else None)
+    httpx.delete(sandbox + "/sandbox/log")  # the new account knows nothing of it
+    change(session, "UPDATE credential SET version = 2, account_since = 2")
+    for _ in range(4):
+        looks_due(session)
+        lookups.look()
+        dispatcher.deliver(sandbox_lane.id, 1)
+    assert state(session, message_id) == "sending"
+    assert accepted(sandbox) == []
+    change(session, "UPDATE message SET expires_at = now() - interval '61 minutes'")
+    looks_due(session)
+    lookups.look()
+    ended = message(session, message_id)
+    assert (ended.state, ended.reason) == ("unconfirmed", "account_changed")
