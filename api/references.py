@@ -23,7 +23,8 @@ def is_referred(table: Any, reference: str) -> sa.ColumnElement[bool]:
 
 def flush_name(session: Session, row: Credential | Surface) -> None:
     """Write the row. Errors: Conflict, where another one has its name."""
-    noun, name = row.__tablename__, row.name  # read now: after a failed flush they would be asked of a transaction that is over
+    # Read now: a flush that fails ends the transaction, and with it what the row holds.
+    noun, name = row.__tablename__, row.name
     try:
         session.flush()
     except IntegrityError as error:

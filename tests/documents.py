@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _MARKER = re.compile(r"<!-- (run|checked): (.+) -->")
+_BETWEEN_CELLS = re.compile(r"(?<= )\|(?= )")
 _BETWEEN_COMMANDS = "();<>|&\n"
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 
@@ -46,7 +47,12 @@ def table(path: Path, heading: str) -> list[list[str]]:
     section = re.split(rf"^#+ {re.escape(heading)}$", _read(path)[1], flags=re.MULTILINE)[1]
     rows = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
     assert rows is not None, f"{path.name} has no table under {heading}"
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in rows[0].splitlines()[2:]]
+    return [[cell.strip() for cell in _BETWEEN_CELLS.split(line.strip("|"))] for line in rows[0].splitlines()[2:]]
+
+
+def named(cell: str) -> list[str]:
+    """The code in a table's cell."""
+    return re.findall(r"`([^`]+)`", cell)
 
 
 def anchors(path: Path) -> set[str]:

@@ -4,12 +4,6 @@ import ast
 
 from tests.seams.sources import trees
 
-# What a file of tests borrows from the one beside it, where that is its home.
-BORROWED = {
-    "tests/worker/infobip/test_client.py": "tests.worker.infobip.test_payloads",
-    "tests/worker/infobip/test_reports.py": "tests.worker.infobip.test_reading",
-}
-
 
 def test_no_test_imports_another() -> None:
     found = [
@@ -17,7 +11,7 @@ def test_no_test_imports_another() -> None:
         for path, tree in trees("tests").items()
         for node in ast.walk(tree)
         for module in imported(node)
-        if any(part.startswith("test_") for part in module.split(".")) and module != BORROWED.get(path)
+        if any(part.startswith("test_") for part in module.split("."))
     ]
     assert found == []
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import orjson
 import pytest
 
-from tests.worker.infobip.test_payloads import BULK, HOOK, outgoing
+from tests.worker.infobip.samples import BULK, HOOK, outgoing
 from worker.errors import CredentialRefused, NotSent, OutcomeUncertain, RequestRefused, SendError, Throttled
 from worker.infobip.account import Account
 from worker.infobip.client import Infobip

@@ -1,35 +1,16 @@
 """The send request, read back by Infobip's own SDK."""
 
-from uuid import UUID
-
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infobip_api_client.models import SmsRequest
 
-from worker.ids import attempt_id, new_id
+from tests.worker.infobip.samples import BULK, HOOK, outgoing
+from worker.ids import attempt_id
 from worker.infobip.payloads import Content, Outgoing, SendRequest, send_request
 from worker.models import Batch, Message
 from worker.words import Channel
-
-BULK = UUID("01a20405-ce9f-74a6-bc29-443efafb1900")
-HOOK = "https://example.org/webhooks/infobip/x/y/reports"
-
-
-CONTENT = Content(
-    sender="KITEBK",
-    text="Your parcel is on its way",
-    callback_data="order-5512",
-    principal_entity_id="1201150000000000001",
-    content_template_id="1207160000000000001",
-)
-
-
-def outgoing(
-    recipient: str = "919900000001", *, number: int = 1, remaining_seconds: float = 3600.9, **content: str | None
-) -> Outgoing:
-    return Outgoing(new_id(), number, recipient, remaining_seconds, CONTENT._replace(**content))
 
 
 def sent(*messages: Outgoing, elapsed: float = 0.0) -> tuple[SendRequest, SmsRequest]:

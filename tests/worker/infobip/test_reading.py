@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
+from tests.worker.infobip.samples import anything
 from worker.infobip.reading import as_bool, as_decimal, as_instant, as_int, as_object, as_text, storable
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
 
 
 @pytest.mark.parametrize("read", [as_object, as_text, as_bool, as_int, as_decimal, as_instant])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.worker.infobip.test_reading import anything
+from tests.worker.infobip.samples import anything
 from worker.infobip.reading import Unreadable
 from worker.infobip.reports import BadItem, Report, parse_item, parse_reports
 from worker.words import Outcome
