@@ -9,15 +9,16 @@ import os
 import random
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
+from cli.account import temporary_folder
+from cli.environment import settings_in
 from cli.errors import CommandError
+from cli.stack import Stack
 from cli.supervisor import StopRequested, StopSignals
-from cli.up import Stack
 from tests.chaos.figures import sections
 from tests.chaos.plan import Intensity, Plan, make_plan
 from tests.chaos.run import ChaosRun, chaos_stack
@@ -29,7 +30,7 @@ _INTERRUPTED = 130
 
 def main() -> int:
     options = _options()
-    for name in [name for name in os.environ if name.startswith("DELIVERY_")]:
+    for name in settings_in(os.environ):
         del os.environ[name]  # settings of somebody's own would bend the run
     console = Console(highlight=False)
     seeds = options.seeds or [random.SystemRandom().randrange(1_000_000) for _ in range(FRESH_SEEDS)]
@@ -53,9 +54,7 @@ def main() -> int:
 
 def run_seed(plan: Plan, console: Console, *, is_kept: bool = False) -> bool:
     """Whether every check held. The data folder, with all logs, is kept where one did not, or where it is wanted."""
-    folder = Path(tempfile.mkdtemp(prefix=f"delivery-chaos-{plan.seed}-")).resolve()
-    if os.geteuid() == 0:
-        folder.chmod(0o711)  # the servers run as another user
+    folder = temporary_folder(f"delivery-chaos-{plan.seed}-")
     is_good = is_interrupted = False
     try:
         with _supervisor_in(folder / "supervisor.log"), _stack(folder / "data") as stack:

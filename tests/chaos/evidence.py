@@ -12,6 +12,7 @@ import orjson
 import psycopg
 
 from tests.chaos.load import Promise
+from tests.paging import items
 
 _PAGE = 10_000
 _DUPLICATE_STATUS = 23
@@ -212,23 +213,17 @@ def _number(database: "psycopg.Connection[Any]", query: str) -> int:
 
 
 def _read_acceptances(sandbox: httpx.Client) -> Iterator[Acceptance]:
-    cursor: dict[str, str] = {}
-    while True:
-        page = sandbox.get("/sandbox/messages", params={"limit": _PAGE, **cursor}).raise_for_status().json()
-        for item in page["items"]:
-            message_id, attempt = split_wire_id(item["message_id"])
-            yield Acceptance(
-                wire_id=item["message_id"],
-                message_id=message_id,
-                attempt=attempt,
-                to=item["to"],
-                accepted_at=datetime.fromisoformat(item["accepted_at"]),
-                is_delivered=item["status"] == _DELIVERED_STATUS,
-                reports_pushed=item["reports_pushed"],
-            )
-        if page["next_cursor"] is None:
-            return
-        cursor = {"cursor": page["next_cursor"]}
+    for item in items(sandbox, "/sandbox/messages", limit=_PAGE):
+        message_id, attempt = split_wire_id(item["message_id"])
+        yield Acceptance(
+            wire_id=item["message_id"],
+            message_id=message_id,
+            attempt=attempt,
+            to=item["to"],
+            accepted_at=datetime.fromisoformat(item["accepted_at"]),
+            is_delivered=item["status"] == _DELIVERED_STATUS,
+            reports_pushed=item["reports_pushed"],
+        )
 
 
 def _read_calls(sandbox: httpx.Client) -> tuple[list[SendCall], list[LogsCall]]:

@@ -8,7 +8,7 @@ import httpx
 import redis
 
 from cli.processes import command_lines, send_signal
-from cli.up import Stack
+from cli.stack import Stack
 from tests.chaos.plan import Blow, Strike
 
 OUTAGE_SECONDS = 2.0

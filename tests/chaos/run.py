@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from cli.up import Stack, StackOptions
+from cli.ports import free_port
+from cli.stack import Stack, StackOptions
 from tests.chaos import injections
 from tests.chaos.checks import Check, check_all
 from tests.chaos.evidence import Evidence, collect
@@ -24,7 +25,6 @@ from tests.chaos.plan import (
     Plan,
     Strike,
 )
-from tests.processes import free_port
 
 TOKEN = "chaos-admin-token"
 SETTINGS = {
@@ -134,11 +134,9 @@ class ChaosRun:
         pushes, quiet_since = -1, self._elapsed
         while self._elapsed < ends:
             self._watch()
-            if self._live_count() != 0:
-                continue
             if (seen := self._pushes_count()) != pushes:
                 pushes, quiet_since = seen, self._elapsed
-            elif self._elapsed - quiet_since >= _QUIET_SECONDS:
+            if self._live_count() == 0 and self._elapsed - quiet_since >= _QUIET_SECONDS:
                 return
 
     def _watch(self) -> None:

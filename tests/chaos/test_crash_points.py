@@ -16,14 +16,14 @@ import httpx
 import psycopg
 import pytest
 
-from cli.up import Stack, StackOptions
+from cli.ports import free_port
+from cli.stack import Stack, StackOptions
 from tests.chaos.checks import CHECKS
 from tests.chaos.crashing_worker import ORDERS, Victim, is_carried_out, order, withdraw
 from tests.chaos.evidence import Evidence, collect
 from tests.chaos.load import Promise
 from tests.chaos.plan import Send
 from tests.chaos.run import SANDBOX_OPTIONS, SETTINGS, TOKEN, create_surfaces
-from tests.processes import free_port
 from worker.boundaries import Boundary
 
 SEND_PATH = tuple(Boundary)[: tuple(Boundary).index(Boundary.ANSWER_COMMITTED) + 1]

@@ -1,10 +1,14 @@
 """The plan: the same for a seed, and with everything in it that a run promises."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from tests.chaos import plan as plans
 from tests.chaos.plan import (
+    CARRIED_SHARE,
+    MESSAGES_PER_SECOND,
     POISON_SUFFIX,
     SHORT_VALIDITY_SECONDS,
     SLOWEST_REPORT_SECONDS,
@@ -57,6 +61,32 @@ def test_load_comes_by_every_surface_in_every_size_and_again_under_the_same_key(
     assert any(send.repeats for send in sends)
     assert len({send.key for send in sends}) == len(sends)
     assert {send.path for send in sends} == {"/v1/messages", "/v1/batches"}
+
+
+@pytest.mark.parametrize(("total", "validity_seconds"), [(3_000, 40), (3_000, None), (50_000, None)])
+def test_the_paced_credential_is_given_what_its_rate_carries_in_time(total: int, validity_seconds: int | None) -> None:
+    """From whichever instant on: what it was given since then is through before the validity of the latest ends."""
+    carried = CARRIED_SHARE * MESSAGES_PER_SECOND
+    for seed in (91, 761824, *range(60)):
+        sends = make_plan(seed, total, Intensity(), validity_seconds).sends
+        paced = [send for send in sends if send.surface.startswith("paced")]
+        assert paced
+        for first, start in enumerate(paced):
+            given = 0
+            for send in paced[first:]:
+                given += len(send.recipients)
+                assert given <= carried * (send.at + send.validity_seconds - start.at) + 1e-6, (seed, send.key)
+
+
+def test_what_the_rate_does_not_carry_goes_to_another_surface_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitting = plan_of(91, 50_000).sends
+    monkeypatch.setattr(plans, "CARRIED_SHARE", float("inf"))
+    wanted = plan_of(91, 50_000).sends
+    moved = [(was, now) for was, now in zip(wanted, fitting, strict=True) if was != now]
+    assert moved
+    for was, now in moved:
+        assert was.surface.startswith("paced")
+        assert now == replace(was, surface=was.surface.replace("paced", "brisk"))
 
 
 def test_most_of_the_long_validities_end_together_and_some_are_short() -> None:
