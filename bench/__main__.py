@@ -18,6 +18,7 @@ from bench.machine import describe_machine
 from bench.registry import MEASURES, SCALE_MEASURES, Measure, chosen
 from bench.sizes import chosen_sizes
 from bench.table import costs_table, figures_table
+from cli.environment import settings_in
 from cli.errors import CommandError
 from cli.supervisor import StopRequested
 
@@ -28,7 +29,7 @@ _PLAIN_WIDTH = 140  # into a file
 
 def main() -> int:
     options = _options()
-    for name in [name for name in os.environ if name.startswith("DELIVERY_")]:
+    for name in settings_in(os.environ):
         del os.environ[name]  # settings of somebody's own would bend the figures
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     try:

@@ -13,7 +13,7 @@ import redis
 
 from bench.errors import MeasureFailed
 from bench.usage import plain_dsn
-from cli.up import Stack
+from cli.stack import Stack
 
 _LIBRARIES = (
     *("celery", "kombu", "redis", "httpx", "sqlmodel", "sqlalchemy", "psycopg", "fastapi", "starlette", "uvicorn"),

@@ -11,7 +11,7 @@ import httpx
 
 from bench.errors import MeasureFailed
 from bench.processes import end
-from bench.stage import free_port
+from cli.ports import free_port
 
 _START_SECONDS = 20.0
 

@@ -2,10 +2,7 @@
 
 import contextlib
 import itertools
-import os
 import shutil
-import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,8 +17,10 @@ from psycopg import sql
 from bench.bodies import CONTENT_TEMPLATE_ID, PRINCIPAL_ENTITY_ID, SENDER, Recipients
 from bench.errors import MeasureFailed
 from bench.usage import plain_dsn
+from cli.account import temporary_folder
+from cli.ports import free_port
+from cli.stack import Stack, StackOptions
 from cli.supervisor import StopSignals
-from cli.up import Stack, StackOptions
 
 T = TypeVar("T")
 
@@ -139,19 +138,11 @@ def lane_of(stage: Stage, surface: Surface) -> UUID:
     return lane
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def open_stage(workers: int = 2) -> Iterator[Stage]:
     """A new stack in a folder of its own, with `workers` pool processes for each send queue; gone afterwards. What its
     supervisor says goes to a file beside its logs; the folder stays where the measure failed."""
-    folder = Path(tempfile.mkdtemp(prefix="delivery-bench-")).resolve()
-    if os.geteuid() == 0:
-        folder.chmod(0o711)  # the servers run as another user
+    folder = temporary_folder("delivery-bench-")
     is_well = False
     try:
         with (

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import redis
 
-from cli.up import Stack
+from cli.stack import Stack
 
 WORKERS = ("worker-transactional", "worker-marketing", "worker-upkeep")
 PROCESSES = ("api", *WORKERS, "beat", "postgres", "redis", "sandbox")

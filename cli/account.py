@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -73,3 +74,15 @@ def server_account() -> Account:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
     raise CommandError("PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as")
+
+
+def let_servers_through(folder: Path) -> None:
+    """Closes our folder to others, all but the servers' account, which has to pass through to its own in there."""
+    folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
+def temporary_folder(prefix: str) -> Path:
+    """A new folder of ours with servers in it. Whoever asked for it removes it."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+    let_servers_through(folder)
+    return folder

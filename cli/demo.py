@@ -1,12 +1,9 @@
 """`delivery demo`: a stack of its own, a batch with every kind of outcome, and expected against actual."""
 
 import contextlib
-import io
 import os
 import secrets
 import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,17 +12,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
-from rich.live import Live
+from rich.console import Console
 
 from cli import demo_view as view
+from cli.account import temporary_folder
 from cli.demo_calls import Calls, read_acceptances, read_found, send_plan
-from cli.demo_plan import FATES, FoundMessage, Plan, Verdict, judge, make_plan
-from cli.demo_progress import Progress
+from cli.demo_plan import FATES, FoundMessage, Verdict, judge, make_plan
+from cli.demo_progress import Progress, Snapshot
+from cli.demo_screen import Notes, captured_stderr, demo_console, shown_progress, status
+from cli.environment import settings_in
 from cli.errors import CommandError
 from cli.ports import Port, check_free
+from cli.stack import Stack, StackOptions
 from cli.supervisor import StopRequested, StopSignals
-from cli.up import Stack, StackOptions
 from worker.states import State
 
 VALIDITY_SECONDS, GRACE_SECONDS = 25, 5
@@ -43,8 +42,6 @@ _SETTLE_SECONDS = 30.0  # past validity and grace; then what is not final counts
 _WATCH_SECONDS = 0.05
 _LOOK_SECONDS = 0.2
 _RETRY_LOOK_SECONDS = 1.0
-_LINE_SECONDS = 1.0
-_FRAMES_A_SECOND = 8
 _RETRIES_READ = 200
 _TIMELINES_READ = 8
 
@@ -64,9 +61,9 @@ class DemoOptions:
 def run_demo(options: DemoOptions) -> int:
     """The exit code: 0 only if every message ended as expected. Errors: CommandError."""
     _forget_settings()
-    console = _console()
+    console = demo_console()
     verdict: Verdict | None = None
-    with _data_folder(options.data_dir) as folder, _captured_stderr(console) as notes:
+    with _data_folder(options.data_dir) as folder, captured_stderr(console) as notes:
         demo = Demo(options, folder.path, console, notes)
         with StopSignals(demo.stack.hurry) as signals:
             demo.stack.stop_signals = signals
@@ -88,7 +85,7 @@ def run_demo(options: DemoOptions) -> int:
 class Demo:
     """One run on one stack. `stop` has to be called in any case."""
 
-    def __init__(self, options: DemoOptions, data_dir: Path, console: Console, notes: "Notes") -> None:
+    def __init__(self, options: DemoOptions, data_dir: Path, console: Console, notes: Notes) -> None:
         self.console = console
         # Names and keys of this run, so that a data folder can be used again.
         self._run = f"{datetime.now(UTC):%d%H%M%S}-{secrets.token_hex(2)}"
@@ -102,7 +99,7 @@ class Demo:
         self._notes = notes
 
     def run(self) -> Verdict:
-        with _screen(self.console, self._progress, self.plan, self._notes) as show:
+        with shown_progress(self.console, self._progress, self.plan, self._notes) as show:
             show()
             self.stack.start()
             self.stack.wait_ready()
@@ -122,7 +119,7 @@ class Demo:
     def stop(self) -> None:
         """Within 10 s."""
         self._calls.close()
-        with _status(self.console, "stopping everything"):
+        with status(self.console, "stopping everything"):
             self.stack.stop()
 
     def tell_trouble(self) -> bool:
@@ -158,7 +155,7 @@ class Demo:
         if page is not None:
             self._progress.retries_at = [datetime.fromisoformat(item["next_attempt_at"]) for item in page["items"]]
 
-    def _tell(self, end: view.Snapshot, verdict: Verdict, found: Sequence[FoundMessage]) -> None:
+    def _tell(self, end: Snapshot, verdict: Verdict, found: Sequence[FoundMessage]) -> None:
         tell = self.console.print
         tell(view.summary_title(end))
         if message := self._retried_message(found):
@@ -176,19 +173,6 @@ class Demo:
         return min(messages, key=lambda message: len(message["timeline"]), default=None)
 
 
-class Notes(io.StringIO):
-    """What the supervisor says while the screen belongs to the live view."""
-
-    @property
-    def lines(self) -> list[str]:
-        return self.getvalue().splitlines()
-
-    @property
-    def worth_telling(self) -> list[str]:
-        """Deaths and warnings, not where the logs are."""
-        return [line for line in self.lines if view.is_news(line)]
-
-
 @dataclass
 class _Folder:
     path: Path
@@ -201,9 +185,7 @@ def _data_folder(given: Path | None) -> Iterator[_Folder]:
     if given is not None:
         yield _Folder(given)
         return
-    folder = _Folder(Path(tempfile.mkdtemp(prefix="delivery-demo-")).resolve())
-    if os.geteuid() == 0:
-        folder.path.chmod(0o711)  # the servers' account has to pass through
+    folder = _Folder(temporary_folder("delivery-demo-"))
     try:
         yield folder
     finally:
@@ -213,8 +195,9 @@ def _data_folder(given: Path | None) -> Iterator[_Folder]:
 
 def _forget_settings() -> None:
     """What the shell is set up for (a real database, other schedules) is not for the demo."""
-    for name in [name for name in os.environ if name.startswith("DELIVERY_") and name not in _KEPT_SETTINGS]:
-        del os.environ[name]
+    for name in settings_in(os.environ):
+        if name not in _KEPT_SETTINGS:
+            del os.environ[name]
 
 
 def _stack_options(options: DemoOptions, data_dir: Path, token: str) -> StackOptions:
@@ -245,67 +228,3 @@ def _are_free(numbers: Iterable[int]) -> bool:
     except CommandError:
         return False
     return True
-
-
-def _console() -> Console:
-    with contextlib.suppress(AttributeError):
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # an ASCII terminal shows ?
-    return Console(highlight=False, markup=False, emoji=False, force_terminal=None if sys.stdout.isatty() else False)
-
-
-def _is_live(console: Console) -> bool:
-    return console.is_terminal and not console.is_dumb_terminal
-
-
-@contextlib.contextmanager
-def _captured_stderr(console: Console) -> Iterator[Notes]:
-    """On a live screen the supervisor's lines become notes; elsewhere they go where they always go."""
-    notes = Notes()
-    if not _is_live(console):
-        yield notes
-        return
-    with contextlib.redirect_stderr(notes):
-        yield notes
-
-
-@contextlib.contextmanager
-def _screen(console: Console, progress: Progress, plan: Plan, notes: Notes) -> Iterator[Callable[[], None]]:
-    """Gives what is to be called often. The live view draws itself from a thread of its own, and goes away at the end;
-    without a terminal a line is printed each second."""
-    if _is_live(console):
-
-        def draw() -> RenderableType:
-            progress.notes = notes.lines
-            return view.live_view(progress.snapshot(), plan)
-
-        live = Live(
-            get_renderable=draw,
-            console=console,
-            refresh_per_second=_FRAMES_A_SECOND,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        with live:
-            yield lambda: None
-        return
-    print_at = 0.0
-
-    def line() -> None:
-        nonlocal print_at
-        if time.monotonic() >= print_at:
-            print_at = time.monotonic() + _LINE_SECONDS
-            console.print(view.progress_line(progress.snapshot()), soft_wrap=True)
-
-    yield line
-    print_at = 0.0
-    line()
-
-
-@contextlib.contextmanager
-def _status(console: Console, words: str) -> Iterator[None]:
-    if _is_live(console):
-        with console.status(f" {words}"):
-            yield
-    else:
-        yield

@@ -63,15 +63,13 @@ class Calls:
     def glance_at_sandbox(self, path: str) -> Any | None:
         return self._once(self._sandbox, "GET", path, timeout=_GLANCE_SECONDS)
 
-    def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Every item of a list."""
-        cursor: dict[str, str] = {}
-        while True:
-            page = self.read(path, limit=_PAGE, **query, **cursor)
-            yield from page["items"]
-            if page["next_cursor"] is None:
-                return
-            cursor = {"cursor": page["next_cursor"]}
+    def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """All of a list of the API's."""
+        return _items(self.read, path, limit=_PAGE, **query)
+
+    def sandbox_items(self, path: str) -> Iterator[dict[str, Any]]:
+        """All of a list of the sandbox's."""
+        return _items(self.read_sandbox, path, limit=_SANDBOX_PAGE)
 
     def _ask(self, client: httpx.Client, method: str, path: str, **request: Any) -> Any:
         """Errors: CommandError when it is refused, or fails for longer than our patience."""
@@ -94,6 +92,17 @@ class Calls:
         if answer.is_error:
             raise CommandError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
         return answer.json()
+
+
+def _items(read: Callable[..., Any], path: str, **query: Any) -> Iterator[dict[str, Any]]:
+    """Page by page, as they are asked for."""
+    cursor: dict[str, str] = {}
+    while True:
+        page = read(path, **query, **cursor)
+        yield from page["items"]
+        if page["next_cursor"] is None:
+            return
+        cursor = {"cursor": page["next_cursor"]}
 
 
 def send_plan(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, Any]:
@@ -133,7 +142,7 @@ def send_plan(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, An
 def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
     """Every message of the batch with its recorded reports."""
     reports: dict[str, list[FoundReport]] = defaultdict(list)
-    for item in calls.pages("/v1/reports", batch=batch_id):
+    for item in calls.items("/v1/reports", batch=batch_id):
         report = FoundReport(item["attempt"], item["status"]["group"], item["source"], item["callback_data"])
         reports[item["message_id"]].append(report)
     found = [
@@ -145,28 +154,20 @@ def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
             callback_data=item["callback_data"],
             expires_at=datetime.fromisoformat(item["expires_at"]),
         )
-        for item in calls.pages("/v1/messages", batch=batch_id)
+        for item in calls.items("/v1/messages", batch=batch_id)
     ]
     return [replace(message, reports=reports[message.id]) for message in found]
 
 
 def read_acceptances(calls: Calls) -> list[Acceptance]:
     """What the sandbox took, of every batch since it was started."""
-    taken: list[Acceptance] = []
-    cursor: dict[str, str] = {}
-    while True:
-        page = calls.read_sandbox("/sandbox/messages", limit=_SANDBOX_PAGE, **cursor)
-        taken += [_acceptance(item) for item in page["items"]]
-        if page["next_cursor"] is None:
-            return taken
-        cursor = {"cursor": page["next_cursor"]}
-
-
-def _acceptance(item: Mapping[str, Any]) -> Acceptance:
-    return Acceptance(
-        to=item["to"],
-        accepted_at=datetime.fromisoformat(item["accepted_at"]),
-        validity_seconds=item["validity_seconds"],
-        principal_entity_id=item["principal_entity_id"],
-        content_template_id=item["content_template_id"],
-    )
+    return [
+        Acceptance(
+            to=item["to"],
+            accepted_at=datetime.fromisoformat(item["accepted_at"]),
+            validity_seconds=item["validity_seconds"],
+            principal_entity_id=item["principal_entity_id"],
+            content_template_id=item["content_template_id"],
+        )
+        for item in calls.sandbox_items("/sandbox/messages")
+    ]

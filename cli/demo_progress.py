@@ -2,16 +2,59 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from cli.demo_view import Snapshot, what_goes_on
-from worker.states import FINAL
+from worker.states import FINAL, State
 
 _RATE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known at one instant. Rates are messages a second; histories have a number for each second so far.
+
+    `remaining_seconds` of the batch's validity is below zero once that is over, and None before there is a batch.
+    """
+
+    doing: str
+    elapsed_seconds: float
+    total: int
+    validity_seconds: float
+    grace_seconds: float
+    remaining_seconds: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    reasons: Sequence[tuple[str, int]] = ()
+    request_count: int = 0
+    accepted_count: int = 0
+    retry_count: int = 0
+    accepted_rate: float = 0.0
+    finished_rate: float = 0.0
+    accepted_history: Sequence[float] = ()
+    finished_history: Sequence[float] = ()
+    next_retry_at: datetime | None = None
+    next_retry_seconds: float | None = None
+    notes: Sequence[str] = ()
+
+    @property
+    def final_count(self) -> int:
+        return sum(self.counts.get(state, 0) for state in FINAL)
+
+
+def what_goes_on(counts: Mapping[str, int], remaining_seconds: float) -> str:
+    """The phase of a running batch, in words."""
+    if counts.get(State.QUEUED):
+        return "Handing messages to Infobip, hundreds in a request"
+    if remaining_seconds <= 0 and any(counts.get(state) for state in (State.SENDING, State.SENT, State.RETRYING)):
+        return "Validity is over: a last chance for reports that never came"
+    if counts.get(State.RETRYING):
+        return "Trying again whoever could not be reached, while there is time"
+    if counts.get(State.SENT) or counts.get(State.SENDING):
+        return "Waiting for the last reports"
+    return "Every message has met its fate"
 
 
 class Pace:

@@ -1,4 +1,5 @@
-"""What `up` gives its processes, and leaves in the data folder for commands that are run beside it."""
+"""Our variables in an environment: what `up` gives its processes, and leaves in the data folder for commands run beside
+it."""
 
 import os
 from collections.abc import Mapping, MutableMapping
@@ -13,6 +14,16 @@ REDIS_URL = "DELIVERY_REDIS_URL"
 SECRET_KEYS = "DELIVERY_SECRET_KEYS"  # noqa: S105 - the name of a variable
 DATA_DIR = "DELIVERY_DATA_DIR"
 _PREFIX = "DELIVERY_"
+
+
+def settings_in(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of ours."""
+    return {name: value for name, value in environment.items() if name.startswith(_PREFIX)}
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The others: for what must not depend on how somebody's shell is set up."""
+    return {name: value for name, value in environment.items() if not name.startswith(_PREFIX)}
 
 
 def data_dir_in(environment: Mapping[str, str]) -> Path:

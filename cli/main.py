@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.errors import CommandError
+from worker.words import Scope
 
 app = typer.Typer(
     name="delivery",
@@ -21,13 +21,6 @@ app = typer.Typer(
 )
 token_app = typer.Typer(help="Tokens that callers of the API show.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
-
-
-class Scope(StrEnum):
-    SEND = "send"
-    READ = "read"
-    REPLAY = "replay"
-    ADMIN = "admin"
 
 
 DataDir = Annotated[
@@ -54,7 +47,7 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for each send queue.")] = 2,
 ) -> None:
     """Run everything on this machine: servers, API, workers, beat and the sandbox."""
-    from cli.up import Stack, StackOptions
+    from cli.stack import Stack, StackOptions
     from worker.settings import settings
 
     found = settings()
@@ -179,17 +172,23 @@ def sandbox(
     port: PortNumber = None,
     host: Host = "127.0.0.1",
     push_retry_seconds: Annotated[
-        float, typer.Option(min=0.01, help="Unit of the waits between pushes of a report; Infobip's is a minute.")
-    ] = 60.0,
+        float | None,
+        typer.Option(
+            min=0.01,
+            show_default="Infobip's",
+            help="Unit of the waits between pushes of a report; Infobip's is a minute.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the sandbox, a stand-in Infobip."""
     from cli.ports import Port, check_free
+    from sandbox.account import Settings
     from sandbox.server import run as serve
     from worker.settings import settings
 
     number = port or settings().sandbox_port
     check_free([Port(number, "sandbox", "--port")], host)
-    serve(host=host, port=number, push_retry_unit_seconds=push_retry_seconds)
+    serve(host, number, Settings() if push_retry_seconds is None else Settings(push_retry_seconds))
 
 
 @token_app.command("create")
@@ -204,8 +203,7 @@ def create_token(
     from worker.db import open_session
 
     with _database_errors(), open_session() as session:
-        token = tokens.create_token(session, name, [str(item) for item in dict.fromkeys(scope)])
-        session.commit()
+        token = tokens.create_token(session, name, scope)
     print(token)
 
 

@@ -1,4 +1,5 @@
-"""Ports: found taken before anything is started, so that the reason is one line and not a child's traceback."""
+"""Ports: free ones, and taken ones found before anything is started, so that the reason is one line and not a child's
+traceback."""
 
 import errno
 import socket
@@ -12,6 +13,13 @@ class Port(NamedTuple):
     number: int
     of: str  # what listens there, in words
     option: str  # where to choose another
+
+
+def free_port() -> int:
+    """One of 127.0.0.1 that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def check_free(ports: Sequence[Port], host: str = "127.0.0.1") -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from cli.readiness import answers_ok, worker_is_ready
 
 SEND_QUEUES = ("transactional", "marketing")
+QUEUES = (*SEND_QUEUES, "upkeep")  # in this order their workers take the ports of metrics
+WORKERS = tuple(f"worker-{queue}" for queue in QUEUES)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def stack_programs(
     after it; 0 switches them off. `worker_command` stands in for the command whose `worker` runs them."""
     command = delivery_command()
 
-    def worker(queue: str, processes: int, offset: int) -> Program:
+    def worker(queue: str, offset: int) -> Program:
+        processes = workers if queue in SEND_QUEUES else 2  # one of them may wait for Infobip's logs
         return Program(
             f"worker-{queue}",
             [*(worker_command or command), "worker", "--queues", queue, "--processes", str(processes)],
@@ -57,8 +60,7 @@ def stack_programs(
             is_ready=_serves(sandbox_port, "/healthz"),
         ),
         Program("api", [*command, "api", "--port", str(port)], is_ready=_serves(port, "/readyz")),
-        *(worker(queue, workers, offset) for offset, queue in enumerate(SEND_QUEUES)),
-        worker("upkeep", 2, len(SEND_QUEUES)),  # one of them may wait for Infobip's logs
+        *(worker(queue, offset) for offset, queue in enumerate(QUEUES)),
         Program("beat", [*command, "beat"]),
     ]
 

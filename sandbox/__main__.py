@@ -2,10 +2,12 @@
 
 import argparse
 
+from sandbox.account import Settings
 from sandbox.server import run
 
 
 def main() -> None:
+    usual = Settings()
     parser = argparse.ArgumentParser(
         prog="python -m sandbox", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -13,18 +15,25 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8001, help="0 takes a free one")
     parser.add_argument(
         "--push-retry-seconds",
-        dest="push_retry_unit_seconds",
         type=float,
-        default=60.0,
+        default=usual.push_retry_unit_seconds,
         help="unit: a failed push waits unit + unit * n * n",
     )
-    parser.add_argument("--push-tries", type=int, default=12, help="tries of one push, the first included")
-    parser.add_argument("--logs-per-minute", type=int, default=120, help="calls of the logs; 0 is no limit")
     parser.add_argument(
-        "--log-mebibytes", type=int, default=512, help="bodies kept in the log of requests, and of pushes"
+        "--push-tries", type=int, default=usual.push_tries, help="tries of one push, the first included"
     )
-    options = parser.parse_args()
-    run(**vars(options), announce=True)
+    parser.add_argument(
+        "--logs-per-minute", type=int, default=usual.logs_per_minute, help="calls of the logs; 0 is no limit"
+    )
+    parser.add_argument(
+        "--log-mebibytes",
+        type=int,
+        default=usual.log_mebibytes,
+        help="bodies kept in the log of requests, and of pushes",
+    )
+    given = parser.parse_args()
+    settings = Settings(given.push_retry_seconds, given.push_tries, given.logs_per_minute, given.log_mebibytes)
+    run(given.host, given.port, settings, announce=True)
 
 
 if __name__ == "__main__":

@@ -112,11 +112,8 @@ def _bind(host: str, port: int) -> socket.socket:
 def run(
     host: str = "127.0.0.1",
     port: int = 8001,
+    settings: Settings = Settings(),
     *,
-    push_retry_unit_seconds: float = 60.0,
-    push_tries: int = 12,
-    logs_per_minute: int = 120,
-    log_mebibytes: int = 512,
     announce: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return. `port` 0 takes a free one; `announce` prints the address.
@@ -126,7 +123,6 @@ def run(
         listener.listen(_BACKLOG)
     except OSError as error:
         raise SystemExit(f"sandbox: cannot listen on {host}:{port}: {error.strerror or error}") from error
-    settings = Settings(push_retry_unit_seconds, push_tries, logs_per_minute, log_mebibytes)
     app = create_app(Account(settings), lambda seconds: server.begin_outage(seconds))
     config = uvicorn.Config(
         app,

@@ -9,7 +9,8 @@ from bench.load import drive
 from bench.stage import NO_REPORTS, Stage
 from bench.usage import read_usage
 from worker.db import make_engine, open_session
-from worker.tokens import Scope, create_token
+from worker.tokens import create_token
+from worker.words import Scope
 
 _MOST_SECONDS = 300.0
 _STORED = """

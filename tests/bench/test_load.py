@@ -10,7 +10,7 @@ import pytest
 from bench.errors import MeasureFailed
 from bench.load import Outcome, drive, request_bytes, run_load
 from bench.served import served
-from tests.processes import free_port
+from cli.ports import free_port
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[bool]]
 _HEADERS = {"Content-Type": "application/json"}

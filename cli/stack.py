@@ -1,8 +1,6 @@
-"""`delivery up`: the whole product on one machine, servers and sandbox included."""
+"""The whole product on one machine, servers and sandbox included: for `delivery up`, the demo, tests and benches."""
 
-import fcntl
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +10,14 @@ import typer
 
 from cli import environment as env
 from cli.child import Child
-from cli.embedded import EmbeddedPostgres, EmbeddedRedis
+from cli.data_folder import DataFolder
+from cli.embedded_postgres import EmbeddedPostgres
+from cli.embedded_redis import EmbeddedRedis
+from cli.embedded_server import EmbeddedServer
 from cli.errors import CommandError
-from cli.logs import rotate
 from cli.ports import Port, check_free
-from cli.processes import adopt_orphans, marked_processes, stop_strangers
-from cli.programs import Program, delivery_command, stack_programs
-from cli.server import EmbeddedServer
+from cli.processes import adopt_orphans, stop_strangers
+from cli.programs import QUEUES, WORKERS, Program, delivery_command, stack_programs
 from cli.supervisor import StopRequested, StopSignals, Supervisor
 from worker.settings import INFOBIP_HOSTS
 
@@ -26,10 +25,9 @@ READY_SECONDS = 60.0
 MIGRATE_SECONDS = 120.0
 _WATCH_SECONDS = 0.05
 _SERVING_WATCH_SECONDS = 0.25  # once all is ready: 20 looks a second cost more than all of PostgreSQL
-_MARK = "DELIVERY_STACK"
 # One wave after the other: what hands work out and does it, then whom it talks to, then where it is kept.
 _STOP_WAVES = (
-    ("api", "beat", "worker-transactional", "worker-marketing", "worker-upkeep"),
+    ("api", "beat", *WORKERS),
     ("sandbox",),
     ("redis",),
     ("postgres",),
@@ -69,17 +67,22 @@ class Stack:
     def __init__(self, options: StackOptions, programs: Sequence[Program] | None = None) -> None:
         """With `programs` these run instead of the product's, and no migration."""
         self.options = options
-        self.data_dir = options.data_dir.absolute()
-        self.logs_dir = self.data_dir / "logs"
+        self._folder = DataFolder(options.data_dir)
         self.postgres: EmbeddedPostgres | None = None
         self.redis: EmbeddedRedis | None = None
         self.stop_signals: StopSignals | None = None
         self._programs = programs
         self._environment = {**os.environ, **options.environment}
-        self._mark = f"{_MARK}={self.data_dir.resolve()}"
-        self._lock: int | None = None
         self._supervisor = Supervisor(say)
         self._children: list[tuple[Program, Child]] = []
+
+    @property
+    def data_dir(self) -> Path:
+        return self._folder.path
+
+    @property
+    def logs_dir(self) -> Path:
+        return self._folder.logs
 
     @property
     def api_url(self) -> str:
@@ -112,7 +115,7 @@ class Stack:
 
     def start(self) -> None:
         """Starts everything and does not wait for the processes to be ready."""
-        self._take_data_dir()
+        self._folder.take()
         self._stop_leftovers()
         self._check_ports()
         self._start_servers()
@@ -147,11 +150,10 @@ class Stack:
     def stop(self) -> None:
         """Stops whatever runs, within 10 s. Harmless when nothing does."""
         self._supervisor.stop(*_STOP_WAVES)
-        if self._lock is not None:
-            stop_strangers(marked_processes(self._mark))
+        if self._folder.is_taken:
+            stop_strangers(self._folder.processes())
             env.forget_environment(self.data_dir)
-            os.close(self._lock)
-            self._lock = None
+            self._folder.leave()
 
     def run(self) -> None:
         """Serves until Ctrl-C or SIGTERM; for a process that has nothing else to do."""
@@ -172,34 +174,9 @@ class Stack:
                 signals.is_stopping = True
                 self.stop()
 
-    def _take_data_dir(self) -> None:
-        try:
-            for folder in (self.data_dir, self.logs_dir):
-                if not folder.exists():
-                    folder.mkdir(parents=True)
-                    # Secrets in it are files that only we can read; the servers' account has to pass through.
-                    folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-            lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise CommandError(
-                f"cannot write to the data folder {self.data_dir}: {error.strerror}; choose another with --data-dir"
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(lock, 20).decode().strip()
-            os.close(lock)
-            raise CommandError(
-                f"another `delivery up` (pid {owner}) uses the data folder {self.data_dir}; "
-                "stop it or choose another with --data-dir"
-            ) from None
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
-        self._lock = lock
-
     def _stop_leftovers(self) -> None:
-        """Processes of an earlier stack on this folder that was killed; the lock says that it is not alive."""
-        if left := marked_processes(self._mark):
+        """Processes of an earlier stack on this folder that was killed: it is ours now, so that one is not alive."""
+        if left := self._folder.processes():
             say(f"stopping {len(left)} processes that an earlier run left behind")
             stop_strangers(left, (15, 5.0))
 
@@ -207,17 +184,17 @@ class Stack:
         options = self.options
         ports = [Port(options.port, "API", "--port"), Port(options.sandbox_port, "sandbox", "--sandbox-port")]
         if options.metrics_port:
-            for offset, queue in enumerate(("transactional", "marketing", "upkeep")):
+            for offset, queue in enumerate(QUEUES):
                 ports.append(Port(options.metrics_port + offset, f"metrics of the {queue} worker", "--metrics-port"))
         check_free(ports)
 
     def _start_servers(self) -> None:
         servers: list[EmbeddedServer] = []
         if not self._environment.get(env.DATABASE_URL):
-            self.postgres = EmbeddedPostgres(self.data_dir / "postgres", log_path=self._fresh_log("postgres"))
+            self.postgres = EmbeddedPostgres(self.data_dir / "postgres", log_path=self._folder.fresh_log("postgres"))
             servers.append(self.postgres)
         if not self._environment.get(env.REDIS_URL):
-            self.redis = EmbeddedRedis(self.data_dir / "redis", log_path=self._fresh_log("redis"))
+            self.redis = EmbeddedRedis(self.data_dir / "redis", log_path=self._folder.fresh_log("redis"))
             servers.append(self.redis)
         if servers and servers[0].account.uid is not None:
             titles = " and ".join(server.title for server in servers)
@@ -244,23 +221,15 @@ class Stack:
         given["DELIVERY_METRICS_PORT"] = str(options.metrics_port)
         given["DELIVERY_API_URL"] = given.get("DELIVERY_API_URL") or self.api_url
         given[env.DATA_DIR] = str(self.data_dir)
-        env.write_environment(
-            self.data_dir, {name: value for name, value in given.items() if name.startswith("DELIVERY_")}
-        )
-        given["TMPDIR"] = str(self._fresh_temporary_folder())
-        name, _, value = self._mark.partition("=")
-        given[name] = value
+        env.write_environment(self.data_dir, env.settings_in(given))
+        given["TMPDIR"] = str(self._folder.fresh_temporary_folder())
+        given.update(self._folder.mark)
         given["PYTHONUNBUFFERED"] = "1"  # a log line is in the file before a crash can lose it
 
-    def _fresh_temporary_folder(self) -> Path:
-        """Where the processes keep what does not outlive them; those that were killed could not clean up."""
-        folder = self.data_dir / "tmp"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-        return folder
-
     def _migrate(self) -> None:
-        migrate = Child("migrate", [*delivery_command(), "migrate"], self._fresh_log("migrate"), self._environment)
+        migrate = Child(
+            "migrate", [*delivery_command(), "migrate"], self._folder.fresh_log("migrate"), self._environment
+        )
         migrate.launch()
         deadline = time.monotonic() + MIGRATE_SECONDS
         try:
@@ -289,14 +258,9 @@ class Stack:
             child = Child(
                 program.name,
                 program.argv,
-                self._fresh_log(program.name),
+                self._folder.fresh_log(program.name),
                 {**self._environment, **program.environment},
             )
             self._children.append((program, child))
             self._supervisor.add(child)
             child.launch()
-
-    def _fresh_log(self, name: str) -> Path:
-        path = self.logs_dir / f"{name}.log"
-        rotate(path)
-        return path
