@@ -1,8 +1,6 @@
 """The whole product as a person runs it: real servers, processes and sandbox, short times, driven over HTTP."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +11,12 @@ import httpx
 import psycopg
 import pytest
 
-from cli.embedded import EmbeddedPostgres
-from cli.up import Stack, StackOptions
-from tests.processes import free_port, wait_for
+from cli.account import temporary_folder
+from cli.embedded_postgres import EmbeddedPostgres
+from cli.ports import free_port
+from cli.stack import Stack, StackOptions
+from tests.paging import items
+from tests.processes import wait_for
 
 LIVE = {"queued", "sending", "sent", "retrying"}
 TOKEN = "end-to-end-admin-token"
@@ -50,12 +51,12 @@ class System:
         return dict(response.json())
 
     def all(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        """Every item of a list, page by page."""
-        return _all(self.http, path, query)
+        """Every item of a list."""
+        return list(items(self.http, path, limit=1000, **query))
 
     def accepted(self, **query: Any) -> list[dict[str, Any]]:
         """What Infobip accepted, one item an acceptance."""
-        return _all(self.sandbox, "/sandbox/messages", query)
+        return list(items(self.sandbox, "/sandbox/messages", limit=10_000, **query))
 
     def surface(self, **changes: Any) -> str:
         """The name of a new surface with a credential of its own."""
@@ -89,17 +90,6 @@ class System:
         self.sandbox.put("/sandbox/faults", json=chosen).raise_for_status()
 
 
-def _all(http: httpx.Client, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    cursor: dict[str, Any] = {}
-    while True:
-        page = http.get(path, params={"limit": 1000, **query, **cursor}).raise_for_status().json()
-        items += page["items"]
-        if page["next_cursor"] is None:
-            return items
-        cursor = {"cursor": page["next_cursor"]}
-
-
 @contextmanager
 def running(stack: Stack) -> Iterator[System]:
     """The stack once it is started, which is before it is ready; stopped in any case."""
@@ -117,9 +107,7 @@ def running(stack: Stack) -> Iterator[System]:
 @contextmanager
 def reachable_folder(session: pytest.Session) -> Iterator[Path]:
     """A new folder that the servers' account can reach. It stays where a test failed, for the logs in it."""
-    folder = Path(tempfile.mkdtemp(prefix="delivery-system-"))
-    if os.geteuid() == 0:
-        folder.chmod(0o711)  # the servers run as another user
+    folder = temporary_folder("delivery-system-")
     is_well = False
     try:
         yield folder
@@ -162,7 +150,14 @@ def short_options(folder: Path, **environment: str) -> StackOptions:
 
 
 @pytest.fixture(scope="session")
-def system(request: pytest.FixtureRequest) -> Iterator[System]:
+def shared_system(request: pytest.FixtureRequest) -> Iterator[System]:
     with reachable_folder(request.session) as folder, running(Stack(short_options(folder))) as system:
         system.stack.wait_ready()
         yield system
+
+
+@pytest.fixture
+def system(shared_system: System) -> System:
+    """The one that tests share, without the faults that another left behind."""
+    shared_system.faults()
+    return shared_system

@@ -1,5 +1,6 @@
-"""What the tests of failing servers and processes ask of a running system, and do beside it."""
+"""What the tests of failing servers and processes give to a running system, ask of it, and do beside it."""
 
+import itertools
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,12 +10,28 @@ from typing import Any
 import httpx
 import psycopg
 
-from cli.programs import delivery_command
+from cli.programs import WORKERS, delivery_command
 from tests.end_to_end.conftest import System
 from tests.processes import wait_for
 
-WORKERS = ("worker-transactional", "worker-marketing", "worker-upkeep")
 FEW = 40  # log lines of one process in a trouble of seconds; a busy loop writes thousands
+_blocks = itertools.count()
+
+
+def recipients(count: int) -> list[str]:
+    """So many numbers that no other test has, each of which is simply delivered."""
+    assert count <= 9001  # from there on the last four digits choose a fate
+    block = next(_blocks)
+    return [f"9198{block:04d}{n:04d}" for n in range(count)]
+
+
+def recipient() -> str:
+    return recipients(1)[0]
+
+
+def recipient_ending(digits: str) -> str:
+    """A number that no other test has, with the fate of its last four digits."""
+    return f"9198{next(_blocks):04d}{digits}"
 
 
 def report(message_id: str) -> dict[str, Any]:
@@ -46,10 +63,16 @@ def until_delivered(system: System, message_id: str) -> dict[str, Any]:
     return system.get(f"/v1/messages/{message_id}")
 
 
-def assert_ticks_arrive(system: System, surface: str, to: str) -> None:
+def assert_each_delivered_once(system: System, batch: str, numbers: list[str]) -> None:
+    ended = system.finished(batch)
+    assert {to: message["state"] for to, message in ended.items()} == dict.fromkeys(numbers, "delivered")
+    accepted = [item["to"] for item in system.accepted()]
+    assert sorted(to for to in accepted if to in ended) == sorted(numbers)
+
+
+def assert_ticks_arrive(system: System, surface: str) -> None:
     """A message whose first attempt fails is delivered by its second, which only beat brings about."""
-    assert to.endswith("9001")
-    sent = system.post("/v1/messages", single(surface, to), 202)
+    sent = system.post("/v1/messages", single(surface, recipient_ending("9001")), 202)
     assert until_delivered(system, sent["id"])["attempts"] == 2
 
 

@@ -18,9 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.environment import without_settings
+from cli.ports import free_port
 from tests.documents import DOCUMENTS, ROOT, named_blocks, recipe, spans
 from tests.end_to_end.conftest import reachable_folder
-from tests.processes import answers, free_port, running_sandbox, wait_for
+from tests.processes import answers, running_sandbox, wait_for
 from worker.settings import Settings
 
 API = f"http://127.0.0.1:{Settings.model_fields['api_port'].default}"
@@ -54,8 +56,7 @@ def script(name: str, changes: Mapping[str, str]) -> str:
 
 def clean(**variables: str) -> dict[str, str]:
     """A shell in which nothing of this product is set."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("DELIVERY_")}
-    return {**others, "no_proxy": "127.0.0.1", **variables}
+    return {**without_settings(os.environ), "no_proxy": "127.0.0.1", **variables}
 
 
 @dataclass(frozen=True)

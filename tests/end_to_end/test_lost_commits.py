@@ -7,10 +7,19 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from cli.ports import free_port
 from tests.end_to_end.conftest import System
-from tests.end_to_end.observing import assert_unavailable, process, report, single, until_delivered, webhook_of
+from tests.end_to_end.observing import (
+    assert_unavailable,
+    process,
+    recipient,
+    report,
+    single,
+    until_delivered,
+    webhook_of,
+)
 from tests.end_to_end.postgres_proxy import CommitEater
-from tests.processes import answers, free_port, wait_for
+from tests.processes import answers, wait_for
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ def test_a_commit_whose_answer_was_lost_is_done_once(
     system: System, eater: CommitEater, far_api: httpx.Client, path: str
 ) -> None:
     surface = system.surface()
-    to = {"/v1/batches": "919800090001", "/v1/messages": "919800090002"}[path]
+    to = recipient()
     body = (
         single(surface, to) if path == "/v1/messages" else {"surface": surface, "text": "x", "messages": [{"to": to}]}
     )
@@ -62,7 +71,7 @@ def test_a_report_whose_commit_was_not_told_comes_again_and_counts_once(
 ) -> None:
     surface = system.surface()
     webhook = webhook_of(system, surface)
-    sent = system.post("/v1/messages", single(surface, "919800090003"), 202)["id"]
+    sent = system.post("/v1/messages", single(surface, recipient()), 202)["id"]
     until_delivered(system, sent)
     before = len(system.all("/v1/reports", message=sent))
     far_api.post(webhook, json={"results": []}).raise_for_status()

@@ -6,15 +6,16 @@ from datetime import datetime
 from itertools import accumulate, pairwise
 
 from tests.end_to_end.conftest import System
+from tests.end_to_end.observing import recipients
 from tests.processes import wait_for
 
 OUTAGE_SECONDS = float(os.environ.get("DELIVERY_TEST_OUTAGE_SECONDS", "6"))
 RATE = 150
 
 
-def instants(system: System, recipients: set[str]) -> list[float]:
+def instants(system: System, numbers: set[str]) -> list[float]:
     """When Infobip accepted each of these, in order, in seconds."""
-    accepted = [item for item in system.accepted() if item["to"] in recipients]
+    accepted = [item for item in system.accepted() if item["to"] in numbers]
     return sorted(datetime.fromisoformat(item["accepted_at"]).timestamp() for item in accepted)
 
 
@@ -29,15 +30,15 @@ def test_a_batch_completes_after_an_outage_and_keeps_to_its_rate(system: System)
     surface = system.surface(message_type="marketing", validity_period="PT10M")
     account = surface.replace("surface", "account")
     system.http.patch(f"/v1/credentials/{account}", json={"messages_per_second": RATE}).raise_for_status()
-    recipients = {f"91990100{n:04d}" for n in range(10 * RATE)}
-    batch = system.batch(surface, sorted(recipients))
+    numbers = recipients(10 * RATE)
+    batch = system.batch(surface, numbers)
     wait_for(lambda: system.get(f"/v1/batches/{batch}")["counts"].get("delivered", 0) > RATE, 30, every=0.1)
     system.sandbox.post("/sandbox/outage", json={"seconds": OUTAGE_SECONDS}).raise_for_status()
     ended = system.finished(batch, OUTAGE_SECONDS + 120)
-    assert Counter(message["state"] for message in ended.values()) == {"delivered": len(recipients)}
+    assert Counter(message["state"] for message in ended.values()) == {"delivered": len(numbers)}
     assert {message["attempts"] for message in ended.values()} == {1}
-    at = instants(system, recipients)
-    assert len(at) == len(recipients)
+    at = instants(system, set(numbers))
+    assert len(at) == len(numbers)
     gap = max(later - earlier for earlier, later in pairwise(at))
     assert gap >= OUTAGE_SECONDS - 1
     # A second's worth of slack, for a machine that stands still for a while and then goes on.

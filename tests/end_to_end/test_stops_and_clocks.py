@@ -12,20 +12,21 @@ import orjson
 import pytest
 import redis
 
-from cli.programs import Program, stack_programs
-from cli.up import Stack
+from cli.programs import WORKERS, Program, stack_programs
+from cli.stack import Stack
 from tests.end_to_end.conftest import System, running, short_options
 from tests.end_to_end.observing import (
-    WORKERS,
+    assert_each_delivered_once,
     assert_ticks_arrive,
     log_of,
     pids,
     process,
     query,
+    recipient_ending,
+    recipients,
     single,
     submissions_of,
 )
-from tests.end_to_end.test_disorder import assert_each_delivered_once, recipients
 from tests.processes import wait_for
 
 WRONG_CLOCK = Path(__file__).with_name("wrong_clock")
@@ -35,7 +36,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_the_request_in_hand(
     system: System, capfd: pytest.CaptureFixture[str]
 ) -> None:
     surface = system.surface(message_type="marketing")
-    numbers = recipients("91980010", 20)
+    numbers = recipients(20)
     system.faults(answer_seconds=1.2)
     batch = system.batch(surface, numbers, validity_period="PT5M")
     wait_for(lambda: submissions_of(system, surface))
@@ -61,7 +62,7 @@ def test_a_second_beat_does_no_harm(system: System, tmp_path: Path) -> None:
         return len(sources)
 
     surface = system.surface()
-    numbers = recipients("91980011", 200)
+    numbers = recipients(200)
     with (
         process("beat", environment=system.stack.environment, log=tmp_path / "beat.log") as second,
         redis.Redis.from_url(system.stack.redis_url) as client,
@@ -69,7 +70,7 @@ def test_a_second_beat_does_no_harm(system: System, tmp_path: Path) -> None:
         wait_for(lambda: beats(client) == 2, 60)
         batch = system.batch(surface, numbers, validity_period="PT5M")
         assert_each_delivered_once(system, batch, numbers)
-        assert_ticks_arrive(system, surface, "919804009001")
+        assert_ticks_arrive(system, surface)
         assert second.poll() is None
     assert [count for count, _ in submissions_of(system, surface)] == [200, 1, 1]
 
@@ -124,11 +125,11 @@ def test_a_clock_that_steps_by_an_hour_does_no_harm(
         began, before = datetime.now(UTC), pids(system)
         surface = system.surface()
         step_clock(system, clock, hours)
-        delivered, expiring = recipients("91980012", 50), "919800129002"
+        delivered, expiring = recipients(50), recipient_ending("9002")
         ended = system.post("/v1/messages", {**single(surface, expiring), "validity_period": "PT10S"}, 202)["id"]
         batch = system.batch(surface, delivered, validity_period="PT1M")
         assert_each_delivered_once(system, batch, delivered)
-        assert_ticks_arrive(system, surface, "919805009001")
+        assert_ticks_arrive(system, surface)
         wait_for(lambda: system.get(f"/v1/messages/{ended}")["state"] == "expired", 60, every=0.2)
         message, tries = system.get(f"/v1/messages/{ended}"), system.accepted(to=expiring)
         assert len(tries) == message["attempts"] >= 2
