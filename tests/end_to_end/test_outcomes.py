@@ -45,7 +45,7 @@ def finished(shared_system: System) -> dict[str, dict[str, Any]]:
     shared_system.faults()
     numbers = [recipient_ending(ending) for ending in ENDS for _ in range(EACH)]
     messages = [{"to": to, "callback_data": f"order-{to}"} for to in numbers]
-    batch = shared_system.batch(shared_system.surface(), [], messages=messages)
+    batch = shared_system.batch(shared_system.surface(validity_period="PT15S"), [], messages=messages)
     return shared_system.finished(batch)
 
 
