@@ -57,7 +57,7 @@ def fail(
 ) -> None:
     """The current attempt of a message that is sending or sent ended without delivery: schedule the next, or end it.
 
-    One that is barred in the meantime has no next attempt, whatever the rule says.
+    One that is barred in the meantime ends as barred where the rule would give it a next attempt.
     """
     transitions.settle(message.id, message.number, AttemptOutcome.FAILED, verdict.code, detail)
     decision = retry.after(

@@ -110,24 +110,11 @@ def hold_for_reports(session: Session, reasons: Mapping[UUID, str]) -> None:
 def note_error(session: Session, route: Route, error: SendError) -> None:
     """A request without a usable answer: its error says what has to wait, and how long."""
     if error.retry_after_seconds is not None:
-        pause(session, route, error.retry_after_seconds, error.detail)
+        _pause(session, route, error.retry_after_seconds, error.detail)
     elif error.hold_kind is not None:
         hold(session, route, error.hold_kind, error.detail, only_channel=error.only_channel)
     else:
-        count_fault(session, route, error.detail)
-
-
-def pause(session: Session, route: Route, seconds: float, reason: str) -> None:
-    """Infobip asked for a pause (429): hold this lane at least that long."""
-    _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, seconds, lane=route.lane_id)
-
-
-def count_fault(session: Session, route: Route, reason: str) -> None:
-    """Several in a row hold the lane for seconds."""
-    lock_credential(session, route)
-    faults = session.execute(_FAULT, {"lane": route.lane_id}).scalar_one()
-    if faults >= FAULTS_IN_A_ROW:
-        _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, lane=route.lane_id)
+        _count_fault(session, route, error.detail)
 
 
 def note_success(session: Session, route: Route, *, is_probe: bool) -> None:
@@ -152,6 +139,19 @@ def take_probe(session: Session, lane_id: UUID) -> bool:
 def release(session: Session, credential_id: UUID) -> None:
     """Open every lane of the credential: by hand, or because its key or URL changed."""
     session.execute(_RELEASE, {"credential": credential_id})
+
+
+def _pause(session: Session, route: Route, seconds: float, reason: str) -> None:
+    """Infobip asked for a pause (429): hold this lane at least that long."""
+    _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, seconds, lane=route.lane_id)
+
+
+def _count_fault(session: Session, route: Route, reason: str) -> None:
+    """Several in a row hold the lane for seconds."""
+    lock_credential(session, route)
+    faults = session.execute(_FAULT, {"lane": route.lane_id}).scalar_one()
+    if faults >= FAULTS_IN_A_ROW:
+        _hold(session, route.credential_id, route.credential_version, HoldKind.FAULT, reason, lane=route.lane_id)
 
 
 def _hold(

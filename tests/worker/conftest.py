@@ -89,12 +89,18 @@ def infobip() -> Iterator[Infobip]:
 
 
 @pytest.fixture
-def budget(redis_url: str) -> Iterator[LogBudget]:
+def client(redis_url: str) -> Iterator["redis.Redis"]:
+    """A connection to Redis."""
+    with redis.Redis.from_url(redis_url, socket_connect_timeout=1) as client:
+        yield client
+
+
+@pytest.fixture
+def budget(client: "redis.Redis") -> LogBudget:
     """Calls of the logs, more than any test makes."""
-    with redis.Redis.from_url(redis_url) as client:
-        budget = LogBudget(client)
-        budget.take = lambda *_, **__: 0.0  # type: ignore[method-assign]
-        yield budget
+    budget = LogBudget(client)
+    budget.take = lambda *_, **__: 0.0  # type: ignore[method-assign]
+    return budget
 
 
 @pytest.fixture
@@ -103,6 +109,5 @@ def lookups(engine: Engine, infobip: Infobip, budget: LogBudget, fresh_settings:
 
 
 @pytest.fixture
-def dispatcher(engine: Engine, infobip: Infobip, redis_url: str, fresh_settings: Settings) -> Iterator[Dispatcher]:
-    with redis.Redis.from_url(redis_url) as client:
-        yield Dispatcher(engine, infobip, Rates(client), fresh_settings, lambda *_: None)
+def dispatcher(engine: Engine, infobip: Infobip, client: "redis.Redis", fresh_settings: Settings) -> Dispatcher:
+    return Dispatcher(engine, infobip, Rates(client), fresh_settings, lambda *_: None)

@@ -45,11 +45,6 @@ def ours() -> set[type[SendError]]:
     return {error for error in family(SendError) - {SendError} if error.__module__.startswith("worker.")}
 
 
-@pytest.fixture
-def lane(session: Session) -> MadeLane:
-    return make_lane(session)
-
-
 def test_every_error_stands_in_the_tables() -> None:
     assert ours() == set(FACTS) == set(EXAMPLES)
 

@@ -21,7 +21,7 @@ from tests.worker.steps import (
     wait_until_blocking,
 )
 from worker import holds
-from worker.errors import CredentialRefused, NotSent
+from worker.errors import CredentialRefused, NotSent, OutcomeUncertain
 from worker.infobip.statuses import verdict
 
 NO_CREDIT = verdict(12, 5, None, None)
@@ -94,7 +94,7 @@ def test_a_fault_and_a_change_of_key_at_once_do_not_deadlock(session: Session, l
 
     def fault() -> None:
         with Session(engine) as other:
-            holds.count_fault(other, route, "HTTP 500")
+            holds.note_error(other, route, OutcomeUncertain("HTTP 500"))
             other.commit()
 
     thread = threading.Thread(target=fault)

@@ -1,6 +1,5 @@
 """The calls of Infobip's logs by one account, in real Redis."""
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -9,12 +8,6 @@ import redis
 from cli.embedded_redis import EmbeddedRedis
 from worker import log_budget as module
 from worker.log_budget import LogBudget
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator["redis.Redis"]:
-    with redis.Redis.from_url(redis_url, socket_connect_timeout=1) as client:
-        yield client
 
 
 @pytest.fixture

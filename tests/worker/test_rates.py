@@ -1,7 +1,6 @@
 """The bucket of a credential, in real Redis. Times are given, but where the bucket must know Redis's own."""
 
 import random
-from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,12 +12,6 @@ from worker.rates import Rates
 from worker.words import MessageType
 
 OTP = MessageType.TRANSACTIONAL
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator["redis.Redis"]:
-    with redis.Redis.from_url(redis_url, socket_connect_timeout=1) as client:
-        yield client
 
 
 @pytest.fixture
