@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch
 from tests.worker.steps import (
+    ACCEPTED,
     answer,
     apply,
     assert_tally_is_exact,
@@ -23,7 +24,7 @@ from tests.worker.steps import (
 )
 from worker import holds
 from worker.errors import CredentialRefused, NotSent, RequestRefused, SendError, Throttled, Violation
-from worker.infobip.statuses import verdict
+from worker.infobip.statuses import Verdict, verdict
 from worker.models import Submission
 
 DUPLICATE = verdict(23, 5, None, None)
@@ -51,6 +52,22 @@ def test_a_duplicate_on_first_use_is_doubt_and_after_doubt_acceptance(session: S
     assert states(session, ids) == ["sending"]
     answer(session, submission, {ids[0]: DUPLICATE})
     assert states(session, ids) == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("said", "state"), [(None, "sending"), (DUPLICATE, "sending"), (BAD_NUMBER, "sending"), (ACCEPTED, "sent")]
+)
+def test_an_answer_to_an_older_request_of_an_attempt_that_went_out_again_counts_only_where_infobip_has_it(
+    session: Session, lane: MadeLane, said: Verdict | None, state: str
+) -> None:
+    ids = make_batch(session, lane, ["919900000001"])
+    older = took(session, lane)
+    change(session, "UPDATE attempt SET submission_id = gen_random_uuid()")  # the newer one, whose answer will tell
+    answer(session, older, {ids[0]: said})
+    assert states(session, ids) == [state]
+    if said is not ACCEPTED:
+        under_way = attempt(session, ids[0])
+        assert (under_way.outcome, under_way.look_at) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import pytest
 from sqlmodel import Session
 
 from tests.factories import NOBODY_LISTENS, MadeLane, make_batch
-from tests.worker.steps import absent, accepted, change, doubted, looks_due, message, state
+from tests.worker.steps import absent, accepted, attempt, change, doubted, looks_due, message, sent, state
 from worker.infobip.client import Infobip
 from worker.lookups import Lookups
 from worker.sending import Dispatcher
+from worker.settings import settings
 
 
 def test_absent_when_its_time_is_over_is_expired(
@@ -20,6 +21,23 @@ def test_absent_when_its_time_is_over_is_expired(
     absent(session, lookups)
     assert state(session, message_id) == "expired"
     assert accepted(sandbox) == []
+
+
+def test_absent_while_its_batch_is_paused_is_asked_about_once_more_and_does_not_go_out(
+    session: Session, sandbox_lane: MadeLane, sandbox: str, lookups: Lookups, dispatcher: Dispatcher
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"])
+    doubted(session, sandbox_lane)
+    change(session, "UPDATE batch SET paused_at = now()")
+    absent(session, lookups)
+    found = attempt(session, message_id)
+    assert (found.outcome, found.looks) == ("in doubt", len(settings().doubt_looks) - 1)
+    dispatcher.deliver(sandbox_lane.id, 1)
+    assert accepted(sandbox) == []
+    change(session, "UPDATE batch SET paused_at = NULL")
+    looks_due(session)
+    lookups.look()
+    assert attempt(session, message_id).outcome == "absent"
 
 
 def test_logs_out_of_reach_settle_nothing_until_they_have_forgotten(
@@ -63,3 +81,15 @@ def test_an_account_that_is_no_longer_this_credentials_is_not_taken_for_one_that
     lookups.look()
     ended = message(session, message_id)
     assert (ended.state, ended.reason) == ("unconfirmed", "account_changed")
+
+
+def test_nobody_is_asked_for_a_report_that_only_a_former_account_could_give(
+    session: Session, sandbox_lane: MadeLane, infobip: Infobip, lookups: Lookups
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900009010"])
+    sent(session, sandbox_lane, infobip)
+    change(session, "UPDATE credential SET version = version + 1, account_since = version + 1")
+    looks_due(session)
+    lookups.look()
+    assert state(session, message_id) == "sent"
+    assert attempt(session, message_id).look_at is None
