@@ -1,8 +1,9 @@
 """A stand-in Infobip over real HTTP, for the demo, the tests and the benches.
 
 Start it with `python -m sandbox` or `sandbox.server.run(...)`. It imports nothing of the product and keeps everything
-in memory: one process, one account. It answers the calls of Infobip's API that we use, pushes delivery reports to the
-webhook URLs it is given, and has its own calls under `/sandbox/*` to look inside and to make trouble.
+in memory: one process, one account. It answers the calls of Infobip's API that we use, pushes delivery reports and
+inbound messages to the webhook URLs it is given, and has its own calls under `/sandbox/*` to look inside, to be a
+handset that writes, and to make trouble.
 
 How to get a given behaviour:
 
@@ -16,4 +17,6 @@ How to get a given behaviour:
 Where Infobip's documents are silent, the sandbox takes the stricter reading, so that a mistake shows here. Known
 simplifications: it speaks JSON only, ignores `deliveryTimeWindow` and `sendingSpeedLimit` once they are well formed,
 and never lets a message expire. Delivery reports go to `webhooks.delivery.url`; without one they wait for the pull.
+Of MMS it knows the push of inbound messages alone. Numbers have no keywords of their own: an inbound message is never
+split into one and the rest.
 """

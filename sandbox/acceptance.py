@@ -9,13 +9,12 @@ from sandbox.account import Account
 from sandbox.codes import DUPLICATE_MESSAGE_ID, RefusedStatus, Status
 from sandbox.faults import ReportFault
 from sandbox.outcomes import DELIVERED, POISON_SUFFIX, Outcome, outcome_of, refusal_of
-from sandbox.pushes import Report
+from sandbox.reports import SMS_REPORT, Report
 from sandbox.store import Record
 from sandbox.text import MAX_PARTS, measure
 from sandbox.wire import Content, Destination, Message, SendRequest, seconds_of, send_at_of
 
 CHANNEL = "sms"
-WEBHOOK = "sms-report"
 
 _measure = lru_cache(maxsize=4096)(measure)  # One text often goes to many.
 
@@ -51,7 +50,7 @@ class Acceptance:
         for message in request["messages"]:
             self._take_message(message)
         for (due_ms, url), reports in self._reports.items():
-            self.account.pushes.schedule(due_ms, WEBHOOK, url, reports)
+            self.account.pushes.schedule(due_ms, SMS_REPORT, url, reports)
 
     def _take_message(self, message: Message) -> None:
         content = message["content"]

@@ -5,7 +5,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from sandbox.faults import Faults
-from sandbox.pushes import Pushes, Report
+from sandbox.inbound import InboundMessage
+from sandbox.pushes import Pushes
+from sandbox.reports import Report
 from sandbox.store import Store
 from sandbox.traffic import LoggedPush, LoggedRequest, TrafficLog
 
@@ -51,10 +53,22 @@ class Account:
         self.pushes = Pushes(self.push_log, settings.push_retry_unit_seconds, settings.push_tries)
         self.logs_throttle = Throttle(settings.logs_per_minute)
         self.pull_queue: dict[str, Report] = {}  # By message id, oldest first; those due in the future among them.
+        self.inbox: list[InboundMessage] = []  # What waits for the pull, in the order it was written.
+        self.inbound_count = 0
+
+    def receive(self, message: InboundMessage) -> None:
+        """A handset writes to us."""
+        self.inbound_count += 1
+        if message.url:
+            self.pushes.push(message.kind, message.url, [message])
+        else:
+            self.inbox.append(message)
 
     def forget(self) -> None:
-        """Empty every log and count. Reports already promised to a webhook still go out."""
+        """Empty every log and count, and what waits for a pull. What is promised to a webhook still goes out."""
         self.store.clear()
         self.requests.clear()
         self.push_log.clear()
         self.pull_queue.clear()
+        self.inbox.clear()
+        self.inbound_count = 0

@@ -1,6 +1,7 @@
 """The two shapes of Infobip's error bodies.
 
-Flat on `/sms/3/*`, nested on `/sms/1/*`. Violations are pairs of property path and sentence.
+Flat on `/sms/3/*`, nested on `/sms/1/*`, but flat for a 429 of any call: Infobip documents throttling in no other form.
+Violations are pairs of property path and sentence.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +31,6 @@ _NESTED = {
     400: ("BAD_REQUEST", "Bad request"),
     401: ("UNAUTHORIZED", "Unauthorized"),
     403: ("FORBIDDEN", "Forbidden"),
-    429: ("TOO_MANY_REQUESTS", "Too many requests"),
     500: ("GENERAL_ERROR", "Something went wrong. Please contact support."),
 }
 
@@ -49,6 +49,8 @@ def flat(status: int, violations: Violations = ()) -> bytes:
 
 
 def nested(status: int, violations: Violations = ()) -> bytes:
+    if status == 429:
+        return flat(status, violations)
     message_id, text = _NESTED[status]
     exception: dict[str, object] = {"messageId": message_id, "text": text}
     if violations:

@@ -1,19 +1,20 @@
-"""Delivery reports on their way to webhooks.
+"""Delivery reports and inbound messages on their way to webhooks.
 
 Reports wait in time buckets, one timer for each slice of 20 ms. When due they join the lane of their URL, which sends
-up to 100 in a request and keeps a few requests open. Anything but 200 is a failure; the same body is then sent again
-after unit + unit * n * n, n = 0 for the first retry (1, 2, 5, 10, 17 ... minutes by Infobip's unit of a minute).
+up to 100 in a request and keeps a few requests open. Inbound messages join theirs at once. Anything but 200 is a
+failure; the same body is then sent again after unit + unit * n * n, n = 0 for the first retry (1, 2, 5, 10, 17 ...
+minutes by Infobip's unit of a minute).
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import orjson
 
-from sandbox.clock import format_ms, now_ms
-from sandbox.codes import MessageError, Status
-from sandbox.store import Record
+from sandbox.clock import now_ms
 from sandbox.traffic import LoggedPush, TrafficLog
 from sandbox.webhooks import Webhook
 
@@ -22,69 +23,53 @@ OPEN_REQUESTS_PER_URL = 8
 SLICE_MS = 20
 
 
-@dataclass(slots=True)
-class Report:
-    """A delivery report. `then` leaves once the webhook has taken this one, so that it surely comes later."""
+class Item(Protocol):
+    """One entry of a body."""
 
-    record: Record
-    status: Status
-    error: MessageError
-    done_ms: int
-    then: "Report | None" = None
+    def as_wire(self) -> dict[str, object]: ...
 
-    def as_wire(self) -> dict[str, object]:
-        record = self.record
-        wire: dict[str, object] = {
-            "bulkId": record.bulk_id,
-            "price": record.price,
-            "status": self.status,
-            "error": self.error,
-            "messageId": record.message_id,
-            "to": record.to,
-            "sentAt": format_ms(record.sent_ms),
-            "doneAt": format_ms(self.done_ms),
-            "messageCount": record.message_count,
-            "mccMnc": record.mcc_mnc,
-        }
-        if record.sender is not None:
-            wire["sender"] = record.sender
-        if record.callback_data is not None:
-            wire["callbackData"] = record.callback_data
-        if record.platform is not None:
-            wire["platform"] = record.platform
-        if record.campaign_reference_id is not None:
-            wire["campaignReferenceId"] = record.campaign_reference_id
-        return wire
+    def taken(self) -> "Item | None":
+        """Called once the webhook has it; gives what is to follow it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of webhook: its name, as the log has it, and whether a body tells how many items it holds and how many
+    more wait in line behind them."""
+
+    name: str
+    is_counted: bool = False
 
 
 @dataclass(slots=True)
 class Bucket:
     """One body for one webhook, and how often it was tried."""
 
-    name: str
     body: bytes
-    reports: list[Report]
+    items: list[Item]
     tries: int = 0
 
 
 @dataclass(slots=True)
 class Lane:
-    """What waits for one URL. `name` is the kind of webhook, as the log has it."""
+    """What waits for one URL."""
 
-    name: str
+    kind: Kind
     webhook: Webhook
-    reports: deque[Report] = field(default_factory=deque)
+    items: deque[Item] = field(default_factory=deque)
     again: deque[Bucket] = field(default_factory=deque)
     open_count: int = 0
 
     def next_bucket(self) -> Bucket | None:
         if self.again:
             return self.again.popleft()
-        if not self.reports:
+        if not self.items:
             return None
-        taken = [self.reports.popleft() for _ in range(min(BUCKET_SIZE, len(self.reports)))]
-        body = orjson.dumps({"results": [report.as_wire() for report in taken]})
-        return Bucket(self.name, body, taken)
+        items = [self.items.popleft() for _ in range(min(BUCKET_SIZE, len(self.items)))]
+        body: dict[str, object] = {"results": [item.as_wire() for item in items]}
+        if self.kind.is_counted:
+            body |= {"messageCount": len(items), "pendingMessageCount": len(self.items)}
+        return Bucket(orjson.dumps(body), items)
 
 
 class Pushes:
@@ -94,8 +79,8 @@ class Pushes:
         self._log = log
         self._retry_unit_seconds = retry_unit_seconds
         self._tries = tries
-        self._slices: dict[int, list[tuple[str, str, list[Report]]]] = {}
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._slices: dict[int, list[tuple[Kind, str, Sequence[Item]]]] = {}
+        self._lanes: dict[tuple[Kind, str], Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -108,25 +93,29 @@ class Pushes:
         for lane in self._lanes.values():
             lane.webhook.close()
 
-    def schedule(self, due_ms: int, name: str, url: str, reports: list[Report]) -> None:
-        """Push `reports` to `url` when the time has come; never before."""
+    def schedule(self, due_ms: int, kind: Kind, url: str, items: Sequence[Item]) -> None:
+        """Push `items` to `url` when the time has come; never before."""
         due_slice = -(-due_ms // SLICE_MS)
         waiting = self._slices.get(due_slice)
         if waiting is None:
             waiting = self._slices[due_slice] = []
             self._loop.call_later(max(0, due_slice * SLICE_MS - now_ms()) / 1000, self._open_slice, due_slice)
-        waiting.append((name, url, reports))
+        waiting.append((kind, url, items))
 
     def _open_slice(self, due_slice: int) -> None:
-        for name, url, reports in self._slices.pop(due_slice):
-            lane = self._lane(name, url)
-            lane.reports.extend(reports)
-            self._fill(lane)
+        for kind, url, items in self._slices.pop(due_slice):
+            self.push(kind, url, items)
 
-    def _lane(self, name: str, url: str) -> Lane:
-        lane = self._lanes.get((name, url))
+    def push(self, kind: Kind, url: str, items: Sequence[Item]) -> None:
+        """Push `items` to `url` at once, behind what waits for it already."""
+        lane = self._lane(kind, url)
+        lane.items.extend(items)
+        self._fill(lane)
+
+    def _lane(self, kind: Kind, url: str) -> Lane:
+        lane = self._lanes.get((kind, url))
         if lane is None:
-            lane = self._lanes[name, url] = Lane(name, Webhook(url))
+            lane = self._lanes[kind, url] = Lane(kind, Webhook(url))
         return lane
 
     def _fill(self, lane: Lane) -> None:
@@ -143,12 +132,11 @@ class Pushes:
             status = await lane.webhook.post(bucket.body)
         finally:
             lane.open_count -= 1
-        self._log.add(LoggedPush(bucket.name, bucket.body, status, started_ms))
+        self._log.add(LoggedPush(lane.kind.name, bucket.body, status, started_ms))
         if status == 200:
-            for report in bucket.reports:
-                report.record.reports_pushed += 1
-                if report.then:
-                    lane.reports.append(report.then)
+            for item in bucket.items:
+                if following := item.taken():
+                    lane.items.append(following)
         elif bucket.tries < self._tries:
             retries = bucket.tries - 1
             wait = self._retry_unit_seconds * (1 + retries * retries)

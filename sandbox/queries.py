@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -53,16 +53,18 @@ InstantMs = Annotated[int, BeforeValidator(parse_ms)]
 Cursor = Annotated[int | None, BeforeValidator(_parse_cursor)]
 GeneralStatus = Annotated[str, BeforeValidator(_check_general_status)]
 
-_LISTS = frozenset({"bulkId", "messageId", "campaignReferenceId"})
-
 
 class Query(BaseModel):
+    """`lists` names the parameters that may be repeated; any other is given at most once."""
+
+    lists: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
 
 
 class LogsQuery(Query):
     """Instants are milliseconds since 1970; `cursor` is the sequence number that the last page ended with."""
 
+    lists = frozenset({"bulkId", "messageId", "campaignReferenceId"})
     mcc: str | None = None
     mnc: str | None = None
     sender: str | None = None
@@ -97,28 +99,27 @@ class ReportsQuery(Query):
     campaign_reference_id: str | None = None
 
 
-def parse_logs_query(query: bytes) -> LogsQuery:
+class InboxQuery(Query):
+    limit: Limit = 50
+    entity_id: str | None = None
+    application_id: str | None = None
+    campaign_reference_id: str | None = None
+
+
+Q = TypeVar("Q", bound=Query)
+
+
+def parse_query(shape: type[Q], query: bytes) -> Q:
+    """Errors: Refused, with every violation found."""
     values: dict[str, str | list[str]] = {}
-    for name, value in _pairs(query):
-        if name in _LISTS:
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name in shape.lists:
             values.setdefault(name, []).append(value)  # type: ignore[union-attr]  # Lists are only made here.
         elif name in values:
             raise Refused([(name, "must be given once")])
         else:
             values[name] = value
     try:
-        return LogsQuery.model_validate(values)
+        return shape.model_validate(values)
     except ValidationError as error:
         raise Refused(violations_of(error)) from error
-
-
-def parse_reports_query(query: bytes) -> ReportsQuery:
-    pairs = _pairs(query)
-    try:
-        return ReportsQuery.model_validate(dict(pairs))
-    except ValidationError as error:
-        raise Refused(violations_of(error)) from error
-
-
-def _pairs(query: bytes) -> list[tuple[str, str]]:
-    return parse_qsl(query.decode("latin-1"), keep_blank_values=True)

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from sandbox.account import Account
 from sandbox.clock import format_ms, now_ms
 from sandbox.faults import FaultSet
+from sandbox.inbound import InboundMessage
 from sandbox.store import Record
 from sandbox.traffic import E, TrafficLog
 
@@ -49,7 +50,8 @@ def _refusal(error: ValidationError, shape: type[BaseModel]) -> Response:
         {"field": ".".join(map(str, detail["loc"])), "message": detail["msg"]}
         for detail in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-    return _json({"errors": problems, "allowed": list(shape.model_fields)}, 422)
+    allowed = [field.alias or name for name, field in shape.model_fields.items()]
+    return _json({"errors": problems, "allowed": allowed}, 422)
 
 
 class SandboxCalls:
@@ -65,6 +67,7 @@ class SandboxCalls:
             Route("/sandbox/summary", self.summarise, methods=["GET"]),
             Route("/sandbox/requests", self.list_requests, methods=["GET"]),
             Route("/sandbox/pushes", self.list_pushes, methods=["GET"]),
+            Route("/sandbox/inbound", self.write_inbound, methods=["POST"]),
             Route("/sandbox/faults", self.show_faults, methods=["GET"]),
             Route("/sandbox/faults", self.replace_faults, methods=["PUT"]),
             Route("/sandbox/outage", self.begin_outage, methods=["POST"]),
@@ -98,6 +101,8 @@ class SandboxCalls:
                 "duplicates_refused": store.duplicates_refused_count,
                 "recipients": len(store.acceptances),
                 "most_acceptances_of_one_recipient": max(store.acceptances.values(), default=0),
+                "inbound": self._account.inbound_count,
+                "inbound_waiting": len(self._account.inbox),
                 "pushes": self._account.push_log.seen_count,
                 "requests_dropped_from_log": self._account.requests.dropped_count,
                 "pushes_dropped_from_log": self._account.push_log.dropped_count,
@@ -109,6 +114,14 @@ class SandboxCalls:
 
     async def list_pushes(self, request: Request) -> Response:
         return _stream(request, self._account.push_log)
+
+    async def write_inbound(self, request: Request) -> Response:
+        try:
+            message = InboundMessage.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _refusal(error, InboundMessage)
+        self._account.receive(message)
+        return _json({"message_id": message.message_id})
 
     async def show_faults(self, request: Request) -> Response:
         return _json(self._account.faults.chosen.model_dump())

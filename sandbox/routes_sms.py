@@ -1,4 +1,4 @@
-"""Infobip's SMS calls: send, preview, logs, and the pull of reports."""
+"""Infobip's SMS calls: send, preview, logs, and the pulls of reports and of inbound messages."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,9 +12,10 @@ from sandbox.account import Account
 from sandbox.calls import Answer, Call, Handler, InfobipCall
 from sandbox.clock import format_ms, now_ms
 from sandbox.errors import ErrorBody, flat, nested
+from sandbox.inbound import InboundMessage
 from sandbox.outcomes import network_of
-from sandbox.pushes import Report
-from sandbox.queries import LogsQuery, ReportsQuery, format_cursor, parse_logs_query, parse_reports_query
+from sandbox.queries import InboxQuery, LogsQuery, ReportsQuery, format_cursor, parse_query
+from sandbox.reports import Report
 from sandbox.store import Record
 from sandbox.text import measure, transliterate
 from sandbox.wire import Refused, parse_preview, parse_send
@@ -30,6 +31,7 @@ def sms_routes(account: Account) -> list[Route]:
         route("POST", "/sms/3/messages", send, flat),
         route("GET", "/sms/3/logs", read_logs, flat),
         route("GET", "/sms/3/reports", pull_reports, flat),
+        route("GET", "/sms/1/inbox/reports", pull_inbound, nested),
         route("POST", "/sms/1/preview", preview, nested),
     ]
 
@@ -89,7 +91,7 @@ def read_logs(account: Account, call: Call) -> Answer:
     if wait := account.logs_throttle.seconds_to_wait():
         return Answer(429, flat(429), wait)
     try:
-        query = parse_logs_query(call.query)
+        query = parse_query(LogsQuery, call.query)
     except Refused as refused:
         return Answer(400, flat(400, refused.violations))
     now = now_ms()
@@ -176,7 +178,7 @@ def _log_row(record: Record, now: int) -> dict[str, object]:
 def pull_reports(account: Account, call: Call) -> Answer:
     """Each report once: what is answered here is gone."""
     try:
-        query = parse_reports_query(call.query)
+        query = parse_query(ReportsQuery, call.query)
     except Refused as refused:
         return Answer(400, flat(400, refused.violations))
     now = now_ms()
@@ -203,3 +205,24 @@ def _is_offered(report: Report, query: ReportsQuery, now: int) -> bool:
         and (query.application_id is None or platform.get("applicationId") == query.application_id)
         and (query.campaign_reference_id is None or record.campaign_reference_id == query.campaign_reference_id)
     )
+
+
+def pull_inbound(account: Account, call: Call) -> Answer:
+    """Each message once: what is answered here is gone, even where the answer reaches nobody."""
+    try:
+        query = parse_query(InboxQuery, call.query)
+    except Refused as refused:
+        return Answer(400, nested(400, refused.violations))
+    offered: list[InboundMessage] = []
+    # What waits belongs to no application, entity or campaign: who names one is offered nothing.
+    if query.application_id is query.entity_id is query.campaign_reference_id is None:
+        oldest_ms = now_ms() - RETENTION_MS
+        offered = [message for message in account.inbox if message.received_ms >= oldest_ms]
+        account.inbox = offered[query.limit :]
+    taken = offered[: query.limit]
+    page = {
+        "results": [message.as_wire() for message in taken],
+        "messageCount": len(taken),
+        "pendingMessageCount": len(offered) - len(taken),
+    }
+    return Answer(200, orjson.dumps(page))

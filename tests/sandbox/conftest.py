@@ -55,6 +55,20 @@ class Sandbox:
     def pull(self, **query: Any) -> list[dict[str, Any]]:
         return list(self.http.get("/sms/3/reports", params=query, headers=self.key).json()["results"])
 
+    def write(self, text: str = "STOP", **more: Any) -> str:
+        """A handset writes; the ID of its message."""
+        response = self.http.post(
+            "/sandbox/inbound", json={"from": "919900000001", "to": "919200000009", "text": text, **more}
+        )
+        assert response.status_code == 200, response.text
+        return str(response.json()["message_id"])
+
+    def inbox(self, **query: Any) -> dict[str, Any]:
+        """What the pull of inbound messages answers."""
+        response = self.http.get("/sms/1/inbox/reports", params=query, headers=self.key)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
     def faults(self, **chosen: Any) -> None:
         response = self.http.put("/sandbox/faults", json=chosen)
         assert response.status_code == 200, response.text
@@ -79,13 +93,15 @@ class Sandbox:
 
 
 class Receiver:
-    """A webhook of ours: keeps every body, and answers with `statuses` in turn, then with 200."""
+    """A webhook of ours: keeps every body, and answers with `statuses` in turn, then with 200, once it may."""
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.arrivals: list[float] = []
         self.statuses: list[int] = []
         self.is_closing_silently = False
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -96,6 +112,7 @@ class Receiver:
                 status = receiver.statuses.pop(0) if receiver.statuses else 200
                 receiver.bodies.append(body)
                 receiver.arrivals.append(time.monotonic())
+                receiver.may_answer.wait()
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -111,6 +128,7 @@ class Receiver:
         self._thread.start()
 
     def stop(self) -> None:
+        self.may_answer.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -81,6 +81,32 @@ def test_sdk_reads_what_is_pushed(sdk, receiver, until):
         assert parsed.to_dict()["results"][0].keys() == body["results"][0].keys()
 
 
+def test_sdk_reads_inbound_messages_that_are_pushed(sandbox, receiver, until):
+    sandbox.write("STOP", url=receiver.url, message_id="in-1")
+    body = until(lambda: receiver.bodies)[0]
+    parsed = models.SmsInboundMessageResult.from_dict(body)
+    assert (parsed.message_count, parsed.pending_message_count) == (1, 0)
+    message = parsed.results[0]
+    assert (message.var_from, message.to, message.text, message.sms_count) == (
+        "919900000001",
+        "919200000009",
+        "STOP",
+        1,
+    )
+    assert message.received_at.tzinfo is not None
+    assert parsed.to_dict()["results"][0].keys() == body["results"][0].keys()
+
+
+def test_sdk_pulls_inbound_messages(sdk, sandbox):
+    for text in ("JOIN", "YES", "STOP"):
+        sandbox.write(text)
+    first, rest = sdk.get_inbound_sms_messages(limit=2), sdk.get_inbound_sms_messages()
+    assert ([message.text for message in first.results], first.message_count) == (["JOIN", "YES"], 2)
+    assert first.pending_message_count == 1
+    assert ([message.text for message in rest.results], rest.pending_message_count) == (["STOP"], 0)
+    assert sdk.get_inbound_sms_messages(application_id="orders", entity_id="tenant-14").results == []
+
+
 def test_sdk_raises_its_own_errors_from_our_bodies(sdk):
     with pytest.raises(infobip_api_client.exceptions.BadRequestException) as refused:
         sdk.send_sms_messages(sdk_request("919900009009"))
