@@ -96,6 +96,42 @@ class ReportResult(StrEnum):
     MALFORMED = "malformed"
 
 
+class ConsentState(StrEnum):
+    """What a person has said of marketing from a credential."""
+
+    OPTED_IN = "opted_in"
+    OPTED_OUT = "opted_out"
+    PENDING = "pending"  # asked to confirm: double opt-in
+    NONE = "none"  # nothing
+
+
+class ConsentSource(StrEnum):
+    KEYWORD = "keyword"  # the person wrote it
+    API = "api"
+    CONSOLE = "console"
+    PROVIDER = "provider"  # Infobip reported that the number is blocked
+
+
+class Block(StrEnum):
+    """What a block that Infobip reports of a number stops."""
+
+    ALL = "all"  # a block list, or the recipient's own word to the carrier
+    MARKETING = "marketing"  # a do-not-disturb register, or preferences kept there
+
+
+class Action(StrEnum):
+    """What an inbound message asks for. Stored as it is; of CUSTOM with its word, as `custom:<word>`."""
+
+    OPT_OUT = "opt_out"
+    HELP = "help"
+    DOUBLE_OPT_IN = "double_opt_in"
+    OPT_IN = "opt_in"
+    CUSTOM = "custom"
+    NEAR_MISS = "near_miss"  # almost an opt-out keyword, or one within a short sentence
+    NONE = "none"
+    OTHER_NUMBER = "other_number"  # to a number that is not the credential's
+
+
 def listed(words: Iterable[StrEnum]) -> str:
     """For the IN of a statement."""
     return ", ".join(f"'{word}'" for word in words)

@@ -10,7 +10,8 @@ from sqlmodel import Session
 from tests.factories import MadeLane, make_batch
 from tests.worker.steps import answer, apply, report, results, took
 from worker.ids import new_id
-from worker.infobip.reports import BadItem, Report, parse_item
+from worker.infobip.reading import BadItem
+from worker.infobip.reports import Report, parse_item
 from worker.words import ReportResult
 
 Items = list[Report | BadItem]

@@ -1,12 +1,17 @@
-"""What Infobip answers to a send, and to a question of its logs: the bodies of a 200. All others: http_errors.py."""
+"""What Infobip answers to a send, and to a question of its logs or of its inbox: the bodies of a 200. All others:
+http_errors.py."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.errors import OutcomeUncertain
-from worker.infobip.reading import Unreadable, as_object, read_json, storable
-from worker.infobip.reports import BadItem, Report, parse_results, read_verdict
+from worker.infobip.inbound import Inbound, parse_messages
+from worker.infobip.reading import BadItem, Unreadable, as_int, as_object, read_json, storable
+from worker.infobip.reports import Report, parse_results, read_verdict
 from worker.infobip.statuses import Verdict
 from worker.words import MOST_WORDS, Outcome
+
+MOST_UNREADABLE_BYTES = 64 * 1024  # kept of a page of the inbox that is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,18 @@ class LogPage:
 
     rows: list[Report | BadItem]
     cursor: str | None
+
+
+class InboxPage(NamedTuple):
+    """Inbound messages that Infobip has kept for us, and how many more it says it has; 0 where it does not say.
+
+    What cannot be read as a page is one too, with all that came as one BadItem: it may hold messages, and Infobip does
+    not give them again.
+    """
+
+    messages: list[Inbound | BadItem]
+    pending_count: int
+    is_readable: bool = True
 
 
 def read_answer(status: int, body: bytes) -> Answer:
@@ -62,3 +79,14 @@ def read_log_page(body: bytes, cursor: str | None) -> LogPage:
         raise OutcomeUncertain(f"the logs answered, but {error}") from error
     following = as_object(document.get("cursor")).get("nextCursor")
     return LogPage(rows, following if isinstance(following, str) and rows and following != cursor else None)
+
+
+def read_inbox_page(body: bytes) -> InboxPage:
+    """Shape: {"results": [as in a push], "pendingMessageCount"}. Any body is a page."""
+    try:
+        document = read_json(body)
+        messages = parse_messages(document)
+    except Unreadable:
+        kept = body[:MOST_UNREADABLE_BYTES].decode(errors="replace")
+        return InboxPage([BadItem("unreadable page", kept)], 0, is_readable=False)
+    return InboxPage(messages, max(as_int(document.get("pendingMessageCount")) or 0, 0))

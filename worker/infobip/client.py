@@ -12,9 +12,9 @@ import httpx
 
 from worker.errors import CredentialRefused, NotSent, OutcomeUncertain
 from worker.infobip.account import Account
-from worker.infobip.answers import Answer, LogPage, read_answer, read_log_page
+from worker.infobip.answers import Answer, InboxPage, LogPage, read_answer, read_inbox_page, read_log_page
 from worker.infobip.http_errors import raise_for_status
-from worker.infobip.payloads import SendRequest, log_query
+from worker.infobip.payloads import MOST_INBOX_MESSAGES, SendRequest, inbox_query, log_query
 from worker.metrics import submission_seconds
 from worker.words import Channel
 
@@ -89,6 +89,20 @@ class Infobip:
         response = self._call(account, "GET", path, within, answered_within=within, params=query)
         raise_for_status(response.status_code, response.headers, response.content, channel, None)
         return read_log_page(response.content, cursor)
+
+    def inbox(self, account: Account, limit: int = MOST_INBOX_MESSAGES) -> InboxPage:
+        """The inbound messages of the last 48 hours that nobody has asked for yet, at most `limit`. Errors: SendError.
+
+        What is answered is gone at Infobip: store it before anything else, readable or not. So is what an answer held
+        that was lost on its way (OutcomeUncertain), hence it may take the whole request time-out. A refused key or
+        scope is about the inbox, and says nothing of sends.
+
+        Source: Infobip, its inbox: each message is given once.
+        """
+        path, query = inbox_query(limit)
+        response = self._call(account, "GET", path, self._timeout, params=query)
+        raise_for_status(response.status_code, response.headers, response.content, Channel.SMS, None)
+        return read_inbox_page(response.content)
 
     def _call(
         self,

@@ -4,16 +4,18 @@ The outcome follows the `permanent` flag Infobip publishes for the code ("the sa
 again"): true is PERMANENT, false TRANSIENT. A comment stands where we depart from it, or keep it though it is odd.
 DLT codes (4106-4158) have no published flag: the comment above them says how each was decided.
 
-`blocks_recipient` is True only where a block list kept for or by the recipient, a do-not-disturb register, or the
-recipient's own word (STOP, a blocked sender, a stored preference) stands between us and this number: a consent fact.
-It is False where the line, the operator's policy, the sender or the content is the obstacle: none of these says what
+`block` is set only where something kept for or by the recipient stands between us and this number: a consent fact.
+Block.ALL where nothing may go: the operator's or the account's block list, and the recipient's own word to the carrier
+(STOP, a blocked sender). Block.MARKETING where that bars advertising alone, so that a one-time password may still go:
+do-not-disturb registers, and the preferences kept on the DLT platform.
+It is None where the line, the operator's policy, the sender or the content is the obstacle: none of these says what
 the recipient wants, and a wrong opt-out would silence a willing customer for good.
 Source: Infobip's published error code reference (general, MMS and DLT lists).
 """
 
 from typing import Final, NamedTuple
 
-from worker.words import Outcome
+from worker.words import Block, Outcome
 
 
 class ErrorCode(NamedTuple):
@@ -22,7 +24,7 @@ class ErrorCode(NamedTuple):
     name: str
     outcome: Outcome | None  # None: the code says nothing, so the status decides
     sentence: str
-    blocks_recipient: bool = False
+    block: Block | None = None
 
 
 TRANSIENT: Final = Outcome.TRANSIENT
@@ -130,7 +132,7 @@ ERROR_CODES: Final[tuple[ErrorCode, ...]] = (
     # No short code reaches this operator's customers: its policy, not the recipient's wish.
     ErrorCode(565, 1, "EC_CANNOT_RECEIVE_SC", PERMANENT,
               "The recipient's operator takes no messages from short codes. Send from a long number instead."),
-    ErrorCode(573, 1, "EC_SC_BLOCKED_BY_END_USER", PERMANENT, RECIPIENT_BLOCKS_SENDER, blocks_recipient=True),
+    ErrorCode(573, 1, "EC_SC_BLOCKED_BY_END_USER", PERMANENT, RECIPIENT_BLOCKS_SENDER, Block.ALL),
     ErrorCode(581, 1, "EC_USER_OUT_OF_CREDIT", TRANSIENT,
               "The recipient's prepaid line is out of credit. It is tried again while the message is valid."),
     # Called temporary, yet flagged permanent: the flag is kept, Infobip knows its own retries.
@@ -206,7 +208,7 @@ ERROR_CODES: Final[tuple[ErrorCode, ...]] = (
     # The name speaks of content; Infobip's text says that the recipient sent STOP.
     ErrorCode(603, 2, "EC_CONTENT_BLOCKED", PERMANENT,
               "The recipient has opted out by sending STOP. Do not send again without a new consent.",
-              blocks_recipient=True),
+              Block.ALL),
     # By Infobip's text the campaign's block list holds content, so it says nothing of the recipient.
     ErrorCode(604, 2, "EC_BLOCKED_BY_CAMPAIGN_BLACKLIST", PERMANENT,
               "The campaign's block list stopped the content. Change the text, or ask Infobip about the list."),
@@ -221,7 +223,7 @@ ERROR_CODES: Final[tuple[ErrorCode, ...]] = (
               "The recipient's SIM card is on a block list. Use another number or another channel."),
     ErrorCode(2052, 2, "EC_BLACKLISTED_DESTINATIONADDRESS", PERMANENT,
               "The number is on the operator's block list or the account's own. Leave it out, or have it taken off.",
-              blocks_recipient=True),
+              Block.ALL),
     ErrorCode(2053, 2, "EC_BLACKLISTED_SENDERADDRESS", PERMANENT, SENDER_BLOCKED),
     # The line is gone, which is not a wish of its owner; the number's next owner may opt in.
     ErrorCode(3041, 2, "EC_DEACTIVATED_LIST", PERMANENT,
@@ -297,8 +299,8 @@ ERROR_CODES: Final[tuple[ErrorCode, ...]] = (
     ErrorCode(2048, 3, "EC_TIME_OUT", TRANSIENT,
               "The operator did not answer in time. It is tried again while the message is valid."),
     ErrorCode(2050, 3, "EC_DEST_ADDRESS_BLACKLISTED", PERMANENT,
-              "The number is on the operator's do-not-disturb register. Do not send this traffic to it.",
-              blocks_recipient=True),
+              "The number is on the operator's do-not-disturb register, which bars marketing. Send none to it.",
+              Block.MARKETING),
     # Named for a bad switch address, described as block-listed text: either way not the recipient's wish.
     ErrorCode(2051, 3, "EC_INVALIDMSCADDRESS", TRANSIENT,
               "The text or a network address was refused; Infobip does not say which. It is tried again."),
@@ -338,7 +340,7 @@ ERROR_CODES: Final[tuple[ErrorCode, ...]] = (
               "The phone cannot take copy-protected media. Send media without protection."),
     ErrorCode(15013, None, "EC_MMS_CONTENT_BLOCKED_BY_OPERATOR", PERMANENT, CONTENT_REFUSED),
     ErrorCode(15014, None, "EC_MMS_INVALID_SUBJECT", PERMANENT, MMS_SUBJECT),
-    ErrorCode(15015, None, "EC_MMS_SC_BLOCKED_BY_END_USER", PERMANENT, RECIPIENT_BLOCKS_SENDER, blocks_recipient=True),
+    ErrorCode(15015, None, "EC_MMS_SC_BLOCKED_BY_END_USER", PERMANENT, RECIPIENT_BLOCKS_SENDER, Block.ALL),
     ErrorCode(15016, None, "EC_UNKNOWN_CARRIER", PERMANENT,
               "The number's operator could not be found out. Check the number before sending again."),
     ErrorCode(15017, None, "EC_RECIPIENT_DEACTIVATED", PERMANENT, LINE_STOPPED),
@@ -429,10 +431,11 @@ ERROR_CODES: Final[tuple[ErrorCode, ...]] = (
               "A promotional template was sent under a header that is not promotional. Use a promotional header."),
     ErrorCode(4136, None, "EC_INVALID_TEMPLATE_TYPE", PERMANENT,
               "The template's type does not fit this traffic. " + DLT_IDS_TEMPLATE),
-    # The DLT platform keeps preferences by number and at the recipient's own word, like a DND register: a consent fact.
+    # The DLT platform keeps preferences by number and at the recipient's own word, like a DND register: a consent fact,
+    # and as there of promotional traffic alone.
     ErrorCode(4137, None, "EC_PREFERENCE_NOT_MATCHED", PERMANENT,
-              "The recipient's DLT preferences forbid this message. Do not send this traffic to the number.",
-              blocks_recipient=True),
+              "The recipient's DLT preferences bar marketing like this message. Send none to the number.",
+              Block.MARKETING),
     # The window opens again at 10:00 India time, so a later attempt of the same message passes.
     ErrorCode(4138, None, "EC_INVALID_PROMO_TIME", TRANSIENT,
               "Promotional messages are closed from 21:00 to 10:00 in India. It is tried again; set a sending window."),

@@ -1,4 +1,5 @@
-"""What we ask of Infobip, as its API takes it: sends, and questions to its logs. The channels differ in one table."""
+"""What we ask of Infobip, as its API takes it: sends, and questions to its logs and its inbox. The channels differ in
+one table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from worker.words import Channel
 
 MOST_VALIDITY_SECONDS = 48 * 3600  # Infobip lowers longer ones to this without a word
 MOST_LOG_ROWS = 1000  # a page; Infobip's maximum
+MOST_INBOX_MESSAGES = 1000  # a page; Infobip's maximum
 IDS_A_CALL = 47  # so many of the longest, 42 characters each, fit the 2,048 that Infobip allows
 
 
@@ -93,6 +95,11 @@ def log_query(channel: Channel, ids: Sequence[UUID] | Sequence[str], cursor: str
     if cursor is not None:
         query["cursor"] = cursor
     return _CHANNELS[channel].logs_path, query
+
+
+def inbox_query(limit: int) -> tuple[str, dict[str, str]]:
+    """Path and query for the next inbound messages, at most `limit` of them."""
+    return "/sms/1/inbox/reports", {"limit": str(limit)}
 
 
 def _sms_entry(

@@ -4,6 +4,7 @@ The `as_` readers give None, or an empty object, for what is not of their kind. 
 """
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -11,23 +12,48 @@ from typing import Any
 import orjson
 
 _MOST_INT = 2**31 - 1
+_MOST_DIGITS = 4_000  # Python refuses to read a number of more than 4,300
 
 
 class Unreadable(ValueError):
     """A body that is not JSON, or lacks what everything in it would hang on."""
 
 
+@dataclass(frozen=True, slots=True)
+class BadItem:
+    """An entry of `results` that cannot be used; kept as it came."""
+
+    reason: str
+    body: Any
+
+
 def read_json(body: bytes) -> Any:
-    """JSON, lone surrogates and all. Errors: Unreadable."""
+    """JSON, with lone surrogates, bare control characters and bytes that are no UTF-8. Errors: Unreadable."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
     try:
-        # The standard parser also takes what orjson refuses for a whole body: lone surrogates, NaN.
-        return json.loads(body)
+        # The standard parser takes what orjson refuses for a whole body, where it stands in one text of it.
+        return json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=_parse_int)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the body is not JSON: {type(error).__name__}") from error
+
+
+def _parse_int(digits: str) -> int | str:
+    """Its first 64 digits, where it is too long for a number."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits[:64]
+
+
+def results_of(document: Any) -> list[Any]:
+    """The entries of a callback, a log page or a page of the inbox: objects whose "results" list holds them.
+
+    Errors: Unreadable if there is no such list.
+    """
+    results = as_object(document).get("results")
+    if not isinstance(results, list):
+        raise Unreadable('the body has no "results" list')
+    return results
 
 
 def storable(value: Any) -> Any:
@@ -88,7 +114,9 @@ def as_decimal(value: Any) -> Decimal | None:
         amount = Decimal(str(value))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and abs(amount) < 10**9 and amount.as_tuple().exponent >= -12 else None  # type: ignore[operator]
+    # By its digits: arithmetic fails of a huge exponent, and PostgreSQL refuses one even of a zero.
+    is_storable = amount.is_finite() and amount.adjusted() < 9 and amount.as_tuple().exponent >= -12  # type: ignore[operator]
+    return amount if is_storable else None
 
 
 def as_instant(value: Any) -> datetime | None:

@@ -8,7 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from worker.ids import parse_attempt_id
-from worker.infobip.reading import Unreadable, as_bool, as_decimal, as_instant, as_int, as_object, as_text, read_json
+from worker.infobip.reading import (
+    BadItem,
+    as_bool,
+    as_decimal,
+    as_instant,
+    as_int,
+    as_object,
+    as_text,
+    read_json,
+    results_of,
+)
 from worker.infobip.statuses import GROUP_LABELS, Verdict, verdict
 
 
@@ -40,14 +50,6 @@ class Report:
         return GROUP_LABELS.get(self.status_group or "", "other")
 
 
-@dataclass(frozen=True, slots=True)
-class BadItem:
-    """An entry of `results` that names no message of ours; kept as it came."""
-
-    reason: str
-    body: Any
-
-
 def parse_reports(body: bytes) -> list[Report | BadItem]:
     """Delivery reports in one callback, in the order given. Shape: {"results": [{"messageId", "status"}]}.
 
@@ -58,14 +60,8 @@ def parse_reports(body: bytes) -> list[Report | BadItem]:
 
 
 def parse_results(document: Any) -> list[Report | BadItem]:
-    """The reports of a callback, or the rows of a log page: both are objects whose "results" list holds them.
-
-    Errors: Unreadable if there is no such list.
-    """
-    results = as_object(document).get("results")
-    if not isinstance(results, list):
-        raise Unreadable('the body has no "results" list')
-    return [parse_item(item) for item in results]
+    """The reports of a callback, or the rows of a log page. Errors: Unreadable if it has no "results" list."""
+    return [parse_item(item) for item in results_of(document)]
 
 
 def parse_item(item: Any) -> Report | BadItem:

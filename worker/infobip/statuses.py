@@ -2,6 +2,7 @@
 
 Most statuses decide alone. For the few that only say "it failed" (4, 9, 31, 96, 97, 100) the error decides, and the
 status's own outcome is the default. Codes that are not in the tables follow their group and the `permanent` flag.
+A block of the recipient counts whichever of the two tells it, but only of an attempt that ended without delivery.
 Source: Infobip's published status code reference; its error codes are in `error_codes.py`.
 """
 
@@ -11,7 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from worker.infobip.error_codes import ERROR_CODES, ErrorCode
-from worker.words import Outcome
+from worker.words import FAILURES, Block, Outcome
 
 
 class Decider(StrEnum):
@@ -26,7 +27,7 @@ class StatusCode(NamedTuple):
     decider: Decider
     outcome: Outcome  # where the error decides: what holds when it does not tell
     sentence: str
-    blocks_recipient: bool = False
+    block: Block | None = None  # of the recipient; error_codes.py says what counts as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Verdict:
     outcome: Outcome
     code: str
     sentence: str  # for a person: what happened, where, and what to do
-    blocks_recipient: bool  # block list, do-not-disturb, opted out: also a consent fact
+    block: Block | None  # of the recipient, the stronger of what status and error tell: also a consent fact
     is_known: bool  # False when a status or error is not in the tables
 
 
@@ -94,8 +95,8 @@ STATUS_CODES: Final[tuple[StatusCode, ...]] = (
     StatusCode(8, 5, "REJECTED_PREFIX_MISSING", STATUS, PERMANENT,
                "Infobip could not tell the network from the number. Check its country code and length."),
     StatusCode(10, 5, "REJECTED_DND", STATUS, PERMANENT,
-               "The recipient is on a do-not-disturb register. Do not send this traffic to the number.",
-               blocks_recipient=True),
+               "The recipient is on a do-not-disturb register, which bars marketing. Send none to the number.",
+               Block.MARKETING),
     StatusCode(11, 5, "REJECTED_SOURCE", STATUS, PERMANENT,
                "The sender is not registered on the Infobip account. Register it with Infobip or use another."),
     StatusCode(12, 5, "REJECTED_NOT_ENOUGH_CREDITS", STATUS, Outcome.ACCOUNT,
@@ -104,7 +105,7 @@ STATUS_CODES: Final[tuple[StatusCode, ...]] = (
                "The sender is on the account's block list. Have it taken off, or use another sender."),
     StatusCode(14, 5, "REJECTED_DESTINATION_BLOCKLISTED", STATUS, PERMANENT,
                "The number is on the operator's block list or the account's own. Leave it out, or have it taken off.",
-               blocks_recipient=True),
+               Block.ALL),
     StatusCode(17, 5, "REJECTED_PREPAID_PACKAGE_EXPIRED", STATUS, Outcome.ACCOUNT,
                "The Infobip account's prepaid package has expired. Renew it; its messages wait until then."),
     StatusCode(18, 5, "REJECTED_DESTINATION_NOT_REGISTERED", STATUS, PERMANENT,
@@ -210,26 +211,29 @@ def verdict(
     error = _known_error(error_id, error_name)
     has_error = error_id is not None or bool(error_name)
     is_known = status is not None and (error is not None or not has_error)
+    block = _stronger(status, error)
+
+    def told(outcome: Outcome, code: str, sentence: str) -> Verdict:
+        # What went through proves that nothing bars its number; what may yet go through has not been told to the end.
+        return Verdict(outcome, code, sentence, block if outcome in FAILURES else None, is_known)
 
     if status is not None:
         decider = status.decider
-        default = Verdict(status.outcome, status.name, status.sentence, status.blocks_recipient, is_known)
+        default = told(status.outcome, status.name, status.sentence)
     else:
         decider, outcome, sentence = _WAITING if group is None else _BY_GROUP.get(group, _WAITING)
-        default = Verdict(outcome, _unknown_code("STATUS", status_id, status_name), sentence, False, is_known)
+        default = told(outcome, _unknown_code("STATUS", status_id, status_name), sentence)
 
     if decider is STATUS:
         return default
     if error is not None:
         # NO_ERROR has no outcome, and its flag tells of no failure.
-        if error.outcome is None:
-            return default
-        return Verdict(error.outcome, error.name, error.sentence, error.blocks_recipient, is_known)
+        return default if error.outcome is None else told(error.outcome, error.name, error.sentence)
     error_code = _unknown_code("ERROR", error_id, error_name) if has_error else default.code
     if permanent:
-        return Verdict(PERMANENT, error_code, _UNKNOWN_ERROR_PERMANENT, False, is_known)
+        return told(PERMANENT, error_code, _UNKNOWN_ERROR_PERMANENT)
     if permanent is False and default.outcome is PERMANENT:
-        return Verdict(TRANSIENT, error_code, _UNKNOWN_ERROR_TRANSIENT, False, is_known)
+        return told(TRANSIENT, error_code, _UNKNOWN_ERROR_TRANSIENT)
     return default
 
 
@@ -248,6 +252,12 @@ def _known_status(status_id: int | None, group: int | None, name: str | None) ->
 
 def _known_error(error_id: int | None, name: str | None) -> ErrorCode | None:
     return _ERROR_BY_NAME.get(name or "") if error_id is None else _ERROR_BY_ID.get(error_id)
+
+
+def _stronger(status: StatusCode | None, error: ErrorCode | None) -> Block | None:
+    """Of the blocks that the rows tell; a code without a row tells none."""
+    blocks = {row.block for row in (status, error) if row is not None}
+    return next((block for block in (Block.ALL, Block.MARKETING) if block in blocks), None)
 
 
 def _unknown_code(kind: str, code_id: int | None, name: str | None) -> str:

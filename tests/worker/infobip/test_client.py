@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import httpx
 import orjson
 import pytest
 
@@ -14,7 +15,9 @@ from tests.worker.infobip.samples import BULK, HOOK, outgoing
 from worker.errors import CredentialRefused, NotSent, OutcomeUncertain, RequestRefused, SendError, Throttled
 from worker.infobip.account import Account
 from worker.infobip.client import Infobip
+from worker.infobip.inbound import Inbound
 from worker.infobip.payloads import send_request
+from worker.infobip.reading import BadItem
 from worker.words import Channel
 
 FLAT = {"errorCode": "E400", "description": "Bad request", "action": "Fix it", "violations": [], "resources": []}
@@ -207,3 +210,73 @@ def test_a_violation_of_no_message_names_none(infobip: Infobip) -> None:
     with serving(http(400, body)) as account, pytest.raises(RequestRefused) as raised:
         submit(infobip, account)
     assert [violation.index for violation in raised.value.violations] == [None, None]
+
+
+NESTED = {"requestError": {"serviceException": {"messageId": "E", "text": "Refused for a reason"}}}
+
+
+@pytest.mark.parametrize(
+    ("handle", "error"),
+    [
+        (http(400, NESTED), RequestRefused),
+        (http(401, NESTED), CredentialRefused),
+        (http(403, NESTED), CredentialRefused),
+        (http(429, NESTED), Throttled),
+        (http(500, NESTED), OutcomeUncertain),
+        (reset, OutcomeUncertain),
+        (hang, OutcomeUncertain),
+    ],
+)
+def test_an_inbox_that_gives_no_page_is_the_error_that_says_why(
+    infobip: Infobip, handle: Callable[[socket.socket], None], error: type[SendError]
+) -> None:
+    with serving(handle) as account, pytest.raises(SendError) as raised:
+        infobip.inbox(account)
+    assert type(raised.value) is error
+    assert "planted-key" not in str(raised.value)
+
+
+def test_an_answer_of_the_inbox_that_cannot_be_read_is_in_hand(infobip: Infobip) -> None:
+    with serving(http(200, b"<html>STOP")) as account:
+        assert infobip.inbox(account) == ([BadItem("unreadable page", "<html>STOP")], 0, False)
+
+
+def test_infobips_words_about_its_inbox_are_kept(infobip: Infobip) -> None:
+    with serving(http(403, NESTED)) as account, pytest.raises(CredentialRefused, match="Refused for a reason"):
+        infobip.inbox(account)
+
+
+def write(sandbox: str, *texts: str) -> None:
+    """A handset writes these to our number, and they wait to be asked for."""
+    for text in texts:
+        message = {"from": "919900000001", "to": "919200000009", "text": text}
+        httpx.post(sandbox + "/sandbox/inbound", json=message).raise_for_status()
+
+
+@pytest.fixture
+def empty_sandbox(sandbox: str) -> str:
+    httpx.delete(sandbox + "/sandbox/log").raise_for_status()
+    return sandbox
+
+
+def test_the_inbox_gives_each_message_once_and_in_order(infobip: Infobip, empty_sandbox: str) -> None:
+    account = Account(empty_sandbox, "planted-key")
+    write(empty_sandbox, "STOP", "Où est mon colis ? 📦", "START")
+    first = infobip.inbox(account, limit=2)
+    second = infobip.inbox(account)
+    messages = [message for page in (first, second) for message in page.messages if isinstance(message, Inbound)]
+    assert [message.text for message in messages] == ["STOP", "Où est mon colis ? 📦", "START"]
+    assert {(message.sender, message.recipient, message.channel) for message in messages} == {
+        ("919900000001", "919200000009", Channel.SMS)
+    }
+    assert len({message.provider_id for message in messages}) == 3
+    assert all(message.received_at is not None for message in messages)
+    assert (first.pending_count, second.pending_count) == (1, 0)
+    assert infobip.inbox(account) == ([], 0, True)
+
+
+def test_an_inbox_is_asked_for_as_many_as_it_gives_at_once(infobip: Infobip, empty_sandbox: str) -> None:
+    account = Account(empty_sandbox, "planted-key")
+    infobip.inbox(account)
+    with pytest.raises(RequestRefused):
+        infobip.inbox(account, limit=1001)

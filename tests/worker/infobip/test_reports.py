@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worker.infobip.samples import anything
-from worker.infobip.reading import Unreadable
-from worker.infobip.reports import BadItem, Report, parse_item, parse_reports
+from worker.infobip.reading import BadItem, Unreadable
+from worker.infobip.reports import Report, parse_item, parse_reports
 from worker.words import Outcome
 
 ID = "01a20405-ce9f-74a6-bc29-443efafb1900"

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.infobip.error_codes import ERROR_CODES, ErrorCode
 from worker.infobip.statuses import STATUS_CODES, Decider, StatusCode, Verdict, explain, verdict
-from worker.words import Outcome
+from worker.words import FAILURES, Block, Outcome
 
 PENDING = Outcome.PENDING
 DELIVERED = Outcome.DELIVERED
@@ -77,7 +78,15 @@ PERMANENT_ERRORS = (
     | ids(15002, 15003, range(15005, 15027), range(15200, 15204)) - EXPIRED_ERRORS
     | (DLT_CODES - DLT_TRANSIENT)
 )
-RECIPIENT_BLOCKS = ids(573, 603, 2050, 2052, 4137, 15015)
+STATUS_BLOCKS = {10: Block.MARKETING, 14: Block.ALL}
+ERROR_BLOCKS = {
+    573: Block.ALL,
+    603: Block.ALL,
+    2050: Block.MARKETING,
+    2052: Block.ALL,
+    4137: Block.MARKETING,
+    15015: Block.ALL,
+}
 
 UNKNOWN_ID = 987_654
 EVERY_ROW: list[StatusCode | ErrorCode] = [*STATUS_CODES, *ERROR_CODES]
@@ -85,6 +94,10 @@ EVERY_ROW: list[StatusCode | ErrorCode] = [*STATUS_CODES, *ERROR_CODES]
 
 def of(status_id: int, group_id: int, error_id: int | None = None, permanent: bool | None = None) -> Verdict:
     return verdict(status_id, group_id, error_id, permanent)
+
+
+def strongest(*blocks: Block | None) -> Block | None:
+    return Block.ALL if Block.ALL in blocks else Block.MARKETING if Block.MARKETING in blocks else None
 
 
 def test_tables_hold_every_published_row() -> None:
@@ -110,7 +123,7 @@ def test_names_tell_statuses_and_errors_apart() -> None:
 
 
 def test_rows_of_one_name_say_the_same() -> None:
-    said = {(row.name, row.outcome, row.sentence, row.blocks_recipient) for row in EVERY_ROW}
+    said = {(row.name, row.outcome, row.sentence, row.block) for row in EVERY_ROW}
     assert len(said) == len({row.name for row in EVERY_ROW})
 
 
@@ -135,7 +148,7 @@ def test_unknown_code_is_not_explained() -> None:
 def test_status_alone_means_what_its_row_says(group_id: int, id_: int, name: str, outcome: Outcome) -> None:
     given = of(id_, group_id)
     assert (given.outcome, given.code, given.sentence) == (outcome, name, explain(name))
-    assert given.blocks_recipient is (id_ in (10, 14))
+    assert given.block is STATUS_BLOCKS.get(id_)
     assert given.is_known
 
 
@@ -144,11 +157,12 @@ def test_table_names_the_statuses_that_ask_the_error() -> None:
 
 
 @pytest.mark.parametrize(("group_id", "id_"), STATUS_DECIDES)
-def test_status_that_decides_alone_ignores_the_error(group_id: int, id_: int) -> None:
+def test_status_that_decides_alone_takes_nothing_of_the_error_but_a_block(group_id: int, id_: int) -> None:
     alone = of(id_, group_id)
     for error in ERROR_CODES:
+        block = strongest(alone.block, ERROR_BLOCKS.get(error.id)) if alone.outcome in FAILURES else None
         for permanent in (True, False, None):
-            assert of(id_, group_id, error.id, permanent) == alone
+            assert of(id_, group_id, error.id, permanent) == replace(alone, block=block)
 
 
 def test_every_error_is_transient_but_for_those_listed() -> None:
@@ -162,15 +176,61 @@ def test_every_error_is_transient_but_for_those_listed() -> None:
 
 
 def test_only_a_block_of_the_recipient_is_a_consent_fact() -> None:
-    assert {row.id for row in ERROR_CODES if row.blocks_recipient} == RECIPIENT_BLOCKS
-    assert {row.id for row in STATUS_CODES if row.blocks_recipient} == {10, 14}
-    assert all(row.outcome is PERMANENT for row in EVERY_ROW if row.blocks_recipient)
+    assert {row.id: row.block for row in ERROR_CODES if row.block} == ERROR_BLOCKS
+    assert {row.id: row.block for row in STATUS_CODES if row.block} == STATUS_BLOCKS
+    assert all(row.outcome is PERMANENT for row in EVERY_ROW if row.block)
+
+
+@pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: f"{row.name}-{row.group_id}")
+def test_a_sentence_speaks_of_marketing_where_only_that_is_barred(row: StatusCode | ErrorCode) -> None:
+    assert ("marketing" in row.sentence) is (row.block is Block.MARKETING)
+
+
+@pytest.mark.parametrize(
+    ("status_id", "group_id", "error_id", "block"),
+    [
+        # the status decides
+        (52, 5, 2052, Block.ALL),
+        (52, 5, 2050, Block.MARKETING),
+        (52, 5, 27, None),
+        (10, 5, 2052, Block.ALL),
+        (10, 5, 2050, Block.MARKETING),
+        (10, 5, 27, Block.MARKETING),
+        (14, 5, 4137, Block.ALL),
+        (15, 4, 603, Block.ALL),
+        (29, 4, 603, Block.ALL),
+        (12, 5, 603, Block.ALL),
+        # the error decides
+        (4, 2, 2052, Block.ALL),
+        (9, 2, 4137, Block.MARKETING),
+        (4, 2, 2051, None),
+        # delivered, or not yet over
+        (5, 3, 2052, None),
+        (2, 3, 2052, None),
+        (26, 1, 603, None),
+        (23, 5, 603, None),
+        # a code without a row adds nothing, and takes nothing away
+        (10, 5, UNKNOWN_ID, Block.MARKETING),
+        (14, 5, UNKNOWN_ID, Block.ALL),
+        (9, 2, UNKNOWN_ID, None),
+        (UNKNOWN_ID, 5, 2052, Block.ALL),
+        (UNKNOWN_ID, 2, 2050, Block.MARKETING),
+        (UNKNOWN_ID, 4, 603, Block.ALL),
+        (UNKNOWN_ID, 3, 603, None),
+        (UNKNOWN_ID, 5, UNKNOWN_ID, None),
+    ],
+)
+def test_of_two_blocks_the_stronger_counts_where_the_attempt_failed(
+    status_id: int, group_id: int, error_id: int, block: Block | None
+) -> None:
+    for permanent in (True, False, None):
+        assert of(status_id, group_id, error_id, permanent).block is block
 
 
 @pytest.mark.parametrize("error", [row for row in ERROR_CODES if row.id], ids=lambda row: f"{row.name}-{row.group_id}")
 def test_known_error_decides_where_the_status_asks(error: ErrorCode) -> None:
     assert error.outcome is not None
-    expected = Verdict(error.outcome, error.name, error.sentence, error.blocks_recipient, is_known=True)
+    expected = Verdict(error.outcome, error.name, error.sentence, error.block, is_known=True)
     for group_id, status_id in ERROR_DECIDES:
         for permanent in (True, False, None):
             assert of(status_id, group_id, error.id, permanent) == expected
@@ -338,3 +398,20 @@ def test_anything_on_the_wire_has_a_verdict(
     assert given.sentence.endswith(".")
     assert len(given.sentence) <= 200
     assert explain(given.code) in (given.sentence, None)
+    assert given.block is None or given.outcome in FAILURES
+
+
+no_row = st.integers(100_000) | st.integers(max_value=-1)
+
+
+@given(no_row, some_group, no_row, st.none() | st.booleans(), st.text(), st.text(), some_group_name)
+def test_codes_without_a_row_never_block(
+    status_id: int,
+    group_id: int | None,
+    error_id: int,
+    permanent: bool | None,
+    status_name: str,
+    error_name: str,
+    group_name: str | None,
+) -> None:
+    assert verdict(status_id, group_id, error_id, permanent, status_name, error_name, group_name).block is None
