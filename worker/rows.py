@@ -54,7 +54,7 @@ class RowReader:
         self._batch_text = batch_text
         # A template may be of any length; what is rendered from it is measured row by row.
         self._is_template = batch_text is not None and bool(placeholders(batch_text))
-        if batch_text is not None and not self._is_template and (fault := _text_fault(batch_text)):
+        if batch_text is not None and not self._is_template and (fault := text_fault(batch_text)):
             raise Refusal.of_field("text", fault)
 
     def read(self, row: Row) -> Checked:
@@ -114,12 +114,13 @@ def _check_entity(values: Values) -> None:
 
 
 def _check_text(text: str) -> None:
-    fault = _text_fault(text)
+    fault = text_fault(text)
     if fault is not None:
         raise BadRow("text", fault)
 
 
-def _text_fault(text: str) -> str | None:
+def text_fault(text: str) -> str | None:
+    """What keeps `text` from being sent."""
     if not text.strip():
         return "is empty"
     size = len(text) if text.isascii() else len(text.encode())
