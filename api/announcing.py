@@ -13,6 +13,7 @@ def announce(together: Iterable[Accepted | None]) -> None:
     for accepted in together:
         if accepted is not None:
             messages_enqueued_total.labels(accepted.channel, accepted.message_type).inc(accepted.accepted)
-            lanes[accepted.lane_id] = accepted.message_type
+            if accepted.accepted:
+                lanes[accepted.lane_id] = accepted.message_type
     for lane_id, message_type in lanes.items():
         nudge(lane_id, message_type)

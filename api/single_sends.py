@@ -62,4 +62,5 @@ def _write(session: Session, sends: Sequence[Send]) -> list[Accepted | Refusal |
 
 
 def answer_of(accepted: Accepted) -> bytes:
-    return MessageAccepted(id=accepted.id, state=State.QUEUED).model_dump_json().encode()
+    state = State.QUEUED if accepted.accepted else State.SUPPRESSED
+    return MessageAccepted(id=accepted.id, state=state).model_dump_json().encode()

@@ -1,12 +1,15 @@
 """Rows with valid defaults; a test sets only what it is about."""
 
+import itertools
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
 
 from worker.db import database_now
+from worker.infobip.inbound import Inbound
 from worker.lanes import Route, read_route
 from worker.models import Batch, Credential, Lane, Message, Surface
 from worker.secrets import encrypt
@@ -17,6 +20,9 @@ from worker.words import Channel, MessageType
 SENDER = "KITEBK"
 ENTITY, TEMPLATE = "1201150000000000001", "1207160000000000001"
 NOBODY_LISTENS = "http://127.0.0.1:9"
+HANDSET, OUR_NUMBER = "919900000001", "447700900001"
+
+_inbound_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,14 @@ class MadeLane:
     surface_id: UUID
 
 
-def make_lane(session: Session, *, name: str = "account", base_url: str = NOBODY_LISTENS) -> MadeLane:
-    """A credential with a surface and its lane, SMS and transactional. Commits."""
+def make_lane(
+    session: Session,
+    *,
+    name: str = "account",
+    base_url: str = NOBODY_LISTENS,
+    message_type: MessageType = MessageType.TRANSACTIONAL,
+) -> MadeLane:
+    """A credential with a surface and its lane, for SMS. Commits."""
     credential = Credential(
         name=name,
         base_url=base_url,
@@ -39,7 +51,7 @@ def make_lane(session: Session, *, name: str = "account", base_url: str = NOBODY
     )
     session.add(credential)
     session.flush()
-    leads = {"credential_id": credential.id, "channel": Channel.SMS, "message_type": MessageType.TRANSACTIONAL}
+    leads = {"credential_id": credential.id, "channel": Channel.SMS, "message_type": message_type}
     surface, lane = Surface(name=name, sender=SENDER, **leads), Lane(**leads)
     session.add_all([surface, lane])
     session.commit()
@@ -91,6 +103,24 @@ def make_batch(
     changes.write(session)
     session.commit()
     return [message.id for message in messages]
+
+
+def make_inbound(text: str | None, **fields: Any) -> Inbound:
+    """What a handset wrote to a number of ours just now, with an ID of its own. `fields`: of `Inbound`."""
+    given = {
+        "provider_id": f"inbound-{next(_inbound_numbers)}",
+        "channel": Channel.SMS,
+        "sender": HANDSET,
+        "recipient": OUR_NUMBER,
+        "media": None,
+        "received_at": None,
+        "segment_count": 1,
+        "price": None,
+        "currency": None,
+        "callback_data": None,
+        **fields,
+    }
+    return Inbound(text=text, **given)
 
 
 def route_of(session: Session, lane: MadeLane) -> Route:

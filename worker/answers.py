@@ -71,6 +71,7 @@ def record_answer(session: Session, submission: OpenSubmission, answer: Answer, 
             fates.doubt(transitions, hand.message, settings)
         else:
             assert said.verdict is not None  # a failure has one
+            fates.note_block(transitions, hand.message, said.verdict, transitions.now)
             fates.fail(transitions, hand.message, said.verdict, settings, said.detail)
             if said.verdict.outcome is Outcome.ACCOUNT:
                 accounts.append(said.verdict)

@@ -6,13 +6,13 @@ first attempts and retries by `claim`, resubmissions after doubt and the parts o
 
 from collections import Counter
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.gate import GATE, LANE_IS_OPEN, WAITS
+from worker.gate import BARRED, BARRED_ENDS_AS, CONSENT_OF, HAS_TIME, LANE_IS_OPEN, WAITS
 from worker.ids import new_id
 from worker.infobip.payloads import Content, Outgoing
 from worker.lanes import Route
@@ -28,40 +28,53 @@ _OUTGOING = f"""
 """
 _read_content = attrgetter(*Content._fields)
 
-# Those of a paused batch are passed over at once, while its sweep takes them out of the index (worker/steering.py). For
-# the others the gate is asked row by row along that index. As a join it would leave the planner a choice, and a wrong
-# guess at what passes the gate makes it sort all that is due for each claim. Nor may two CTEs be joined: of those it
-# knows nothing, and compares each row with each.
+_ENDS = " ".join(f"WHEN '{reason}' THEN '{state}'" for reason, state in BARRED_ENDS_AS.items())
+
+# Those of a paused batch are passed over at once, while its sweep takes them out of the index (worker/steering.py).
+# What bars a message is asked row by row along that index, and ends it here: it is in the way of no later claim. As a
+# join it would leave the planner a choice, and a wrong guess at what passes makes it sort all that is due for each
+# claim. Nor may two CTEs be joined: of those it knows nothing, and compares each row with each.
 _CLAIM = text(f"""
     WITH due AS (
-        SELECT m.id, m.state, m.reason, m.batch_id
+        SELECT m.id, m.state, m.reason, (
+            SELECT {BARRED}
+            FROM (SELECT CAST(:credential AS uuid) AS credential_id, CAST(:message_type AS text) AS message_type) AS l
+            LEFT JOIN batch b ON b.id = m.batch_id LEFT JOIN consent c ON {CONSENT_OF}) AS barred
         FROM message m
-        WHERE m.lane_id = :lane AND {WAITS} AND m.next_attempt_at <= statement_timestamp()
+        WHERE m.lane_id = :lane AND {WAITS} AND m.next_attempt_at <= statement_timestamp() AND {HAS_TIME}
           AND (m.batch_id = ANY(ARRAY(SELECT id FROM batch WHERE paused_at IS NOT NULL))) IS NOT TRUE
-          AND (SELECT {GATE} FROM (SELECT) AS one LEFT JOIN batch b ON b.id = m.batch_id)
           AND EXISTS (SELECT FROM lane l WHERE l.id = :lane AND ({LANE_IS_OPEN} OR :is_probe))
         ORDER BY m.next_attempt_at, m.id
-        LIMIT :limit
+        LIMIT :reach
         FOR UPDATE OF m SKIP LOCKED
+    ), taken AS (
+        SELECT * FROM due WHERE barred IS NOT NULL
+        UNION ALL (SELECT * FROM due WHERE barred IS NULL LIMIT :limit)
     ), opened AS (
         INSERT INTO submission (id, bulk_ids, lane_id, credential_version, message_count, opened_at, lease_until)
         SELECT :submission, ARRAY[CAST(:submission AS uuid)], :lane, :version, count(*), statement_timestamp(),
                statement_timestamp() + make_interval(secs => :lease)
-        FROM due HAVING count(*) > 0
+        FROM taken WHERE barred IS NULL HAVING count(*) > 0
     ), moved AS (
         -- Its turn stays, for one that is released.
-        UPDATE message SET state = 'sending', attempt_count = attempt_count + 1
-        FROM due WHERE message.id = due.id
-        RETURNING message.*, due.state AS was, due.reason AS was_reason
+        UPDATE message SET
+            state = CASE barred {_ENDS} ELSE 'sending' END,
+            reason = coalesce(barred, message.reason),
+            attempt_count = attempt_count + CASE WHEN barred IS NULL THEN 1 ELSE 0 END,
+            next_attempt_at = CASE WHEN barred IS NULL THEN next_attempt_at END,
+            finished_at = CASE WHEN barred IS NOT NULL THEN statement_timestamp() END
+        FROM taken WHERE message.id = taken.id
+        RETURNING message.*, taken.state AS was, taken.reason AS was_reason, barred
     ), attempts AS (
         INSERT INTO attempt AS a (message_id, number, submission_id, started_at, looks)
-        SELECT id, attempt_count, :submission, statement_timestamp(), 0 FROM moved
+        SELECT id, attempt_count, :submission, statement_timestamp(), 0 FROM moved WHERE barred IS NULL
         -- The number of a released attempt goes out again.
         ON CONFLICT (message_id, number) DO UPDATE SET
             submission_id = excluded.submission_id, started_at = excluded.started_at,
             answered_at = NULL, outcome = NULL, code = NULL, detail = NULL
     )
-    SELECT {_OUTGOING}, m.batch_id, m.was, m.was_reason FROM moved m LEFT JOIN batch b ON b.id = m.batch_id
+    SELECT {_OUTGOING}, m.batch_id, m.was, m.was_reason, m.barred
+    FROM moved m LEFT JOIN batch b ON b.id = m.batch_id
 """)
 
 # A look at the logs may have taken them just now, without their messages' locks: it then finds that they have gone on.
@@ -80,10 +93,28 @@ _REOPEN = text(f"""
 """)
 
 
+class Claimed(NamedTuple):
+    """What was taken: the submission that leaves, if any, and how many messages were ended instead, being barred."""
+
+    submission: OpenSubmission | None
+    ended: int = 0
+
+
 def claim(
-    session: Session, route: Route, limit: int, lease_seconds: float, now_monotonic: float, *, is_probe: bool = False
-) -> OpenSubmission | None:
-    """Take up to `limit` due messages of the lane through the gate and open their submission; None if nothing is due.
+    session: Session,
+    route: Route,
+    limit: int,
+    lease_seconds: float,
+    now_monotonic: float,
+    *,
+    is_probe: bool = False,
+    reach: int | None = None,
+) -> Claimed:
+    """Take up to `limit` due messages of the lane through the gate and open their submission; those that are barred end
+    instead. Nothing of both where nothing is due.
+
+    `reach`: of so many due ones, `limit` unless more are given, all that are barred end. It is for a lane that lets few
+    through and has many barred ones before them.
 
     One statement. Other workers' locked rows are skipped. The caller commits before anything leaves. A crash before
     that commit leaves nothing; one after it leaves an open submission, which recovery.abandon finds by its lease.
@@ -93,7 +124,10 @@ def claim(
         _CLAIM,
         {
             "lane": route.lane_id,
+            "credential": route.credential_id,
+            "message_type": route.message_type,
             "limit": limit,
+            "reach": max(limit, reach or 0),
             "submission": submission,
             "version": route.credential_version,
             "lease": lease_seconds,
@@ -101,13 +135,19 @@ def claim(
         },
     ).all()
     if not rows:
-        return None
+        return Claimed(None)
     changes = Changes()
-    for (batch_id, was, was_reason), n in Counter((row.batch_id, row.was, row.was_reason) for row in rows).items():
+    for (batch_id, was, was_reason, barred), n in Counter(
+        (row.batch_id, row.was, row.was_reason, row.barred) for row in rows
+    ).items():
         changes.left((route.lane_id, batch_id), was, was_reason, n)
-        changes.entered((route.lane_id, batch_id), State.SENDING, None, n)
+        changes.entered((route.lane_id, batch_id), BARRED_ENDS_AS.get(barred, State.SENDING), barred, n)
     changes.write(session)
-    return OpenSubmission(submission, route, [submission], [_outgoing(r) for r in rows], now_monotonic, is_probe)
+    leaving = [_outgoing(row) for row in rows if row.barred is None]
+    ended = len(rows) - len(leaving)
+    if not leaving:
+        return Claimed(None, ended)
+    return Claimed(OpenSubmission(submission, route, [submission], leaving, now_monotonic, is_probe), ended)
 
 
 def reopen(

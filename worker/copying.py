@@ -32,6 +32,8 @@ class SharedColumns(NamedTuple):
     expires_at: datetime
     validity_seconds: int
     created_at: datetime
+    finished_at: datetime | None = None
+    reason: str | None = None
     held: bool = False
     attempt_count: int = 0
     retry_count: int = 0

@@ -12,29 +12,34 @@ from uuid import UUID
 from sqlmodel import Session
 from uuid_utils import uuid7
 
+from worker import consents
 from worker.copying import SharedColumns, copy_messages, own_part
 from worker.ids import new_id
 from worker.models import Batch
 from worker.orders import BatchOrder, MessageOrder, Rejected
 from worker.places import Place, Schedule, find_place, find_places, require_sms, schedule_of
 from worker.refusals import Refusal
-from worker.rows import BadRow, read_message, read_rows, refusal_of_rows
+from worker.rows import BadRow, Checked, read_message, read_rows, refusal_of_rows
 from worker.states import State
 from worker.tally import Changes
-from worker.words import Channel, Origin
+from worker.words import Channel, MessageType, Origin
 
 MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """`id` is the batch's, or the message's for a single send. Once committed, nudge the lane."""
+    """`id` is the batch's, or the message's for a single send. Once committed, nudge the lane.
+
+    `suppressed` are stored and counted too, and go nowhere: consent forbids it.
+    """
 
     id: UUID
     lane_id: UUID
     channel: Channel
     message_type: str
     accepted: int
+    suppressed: int = 0
     rejected: Sequence[Rejected] = field(default=())
     is_scheduled: bool = False
 
@@ -44,6 +49,7 @@ class Draft:
     """A single send, checked and resolved: what is answered for it once it is stored, and its line for COPY."""
 
     accepted: Accepted
+    barred: str | None  # why consent forbids it
     line: str
 
 
@@ -76,24 +82,31 @@ def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
         expires_at=schedule.expires_at,
         created_at=place.now,
     )
-    alike = _shared_part(place, schedule, batch.id, None)
+    barred = _barred(session, place, rows)
+    alike = {reason: _shared_part(place, schedule, batch.id, None, reason) for reason in {None, *barred.values()}}
     copy_messages(
         session,
         (
             # Not new_id(): the standard library's UUIDs take several times as long to make and to write.
-            alike + own_part(message_id=uuid7(), recipient=row.recipient, text=row.text, values=row.values)
+            alike[barred.get(row.recipient)]
+            + own_part(message_id=uuid7(), recipient=row.recipient, text=row.text, values=row.values)
             for row in rows
         ),
     )
     session.add(batch)
     session.flush()
-    _count(session, {place.lane_id: len(rows), batch.id: len(rows)})
-    return _accepted(place, batch.id, len(rows), rejected, is_scheduled=schedule.send_at is not None)
+    reasons: Counter[str | None] = Counter({None: len(rows)})
+    if barred:
+        reasons = Counter(barred.get(row.recipient) for row in rows)
+    _count(session, {(subject, reason): n for subject in (place.lane_id, batch.id) for reason, n in reasons.items()})
+    return _accepted(place, batch.id, reasons, rejected, is_scheduled=schedule.send_at is not None)
 
 
 def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
     """Store one message without a batch. Does not commit. Errors: Refusal."""
-    draft = _draft(find_place(session, order.surface), order)
+    place = find_place(session, order.surface)
+    row = _checked(place, order)
+    draft = _draft(place, order, row, _barred(session, place, [row]).get(row.recipient))
     store_messages(session, [draft])
     return draft.accepted
 
@@ -104,13 +117,24 @@ def draft_messages(session: Session, orders: Sequence[MessageOrder]) -> list[Dra
     None: there is no such surface, or somebody is changing it, for whom the others must not wait: to be done by itself.
     """
     places = find_places(session, {order.surface for order in orders}, only_free=True)
-    drafts: list[Draft | Refusal | None] = []
-    for order in orders:
-        place = places.get(order.surface)
-        try:
-            drafts.append(None if place is None else _draft(place, order))
-        except Refusal as refusal:
-            drafts.append(refusal)
+    drafts: list[Draft | Refusal | None] = [None] * len(orders)
+    by_place: dict[UUID, list[tuple[int, Checked]]] = {}
+    for index, order in enumerate(orders):
+        if (place := places.get(order.surface)) is not None:
+            try:
+                row = _checked(place, order)
+            except Refusal as refusal:
+                drafts[index] = refusal
+            else:
+                by_place.setdefault(place.surface_id, []).append((index, row))
+    for numbered in by_place.values():
+        place = places[orders[numbered[0][0]].surface]
+        barred = _barred(session, place, [row for _, row in numbered])
+        for index, row in numbered:
+            try:
+                drafts[index] = _draft(place, orders[index], row, barred.get(row.recipient))
+            except Refusal as refusal:
+                drafts[index] = refusal
     return drafts
 
 
@@ -119,56 +143,86 @@ def store_messages(session: Session, drafts: Sequence[Draft]) -> None:
     if not drafts:
         return
     copy_messages(session, (draft.line for draft in drafts))
-    _count(session, Counter(draft.accepted.lane_id for draft in drafts))
+    _count(session, Counter((draft.accepted.lane_id, draft.barred) for draft in drafts))
 
 
-def _draft(place: Place, order: MessageOrder) -> Draft:
+def _barred(session: Session, place: Place, rows: Sequence[Checked]) -> dict[str, str]:
+    return consents.barred(
+        session,
+        place.credential_id,
+        (row.recipient for row in rows),
+        is_marketing=place.message_type == MessageType.MARKETING,
+        needs_opt_in=place.needs_opt_in,
+    )
+
+
+def _checked(place: Place, order: MessageOrder) -> Checked:
     """Errors: Refusal."""
     require_sms(place)
-    schedule = schedule_of(place, order.send_at, order.validity)
     try:
-        row = read_message(order, place.default_country, place.values)
+        return read_message(order, place.default_country, place.values)
     except BadRow as error:
         raise Refusal.of_field(error.field, error.reason) from error
+
+
+def _draft(place: Place, order: MessageOrder, row: Checked, barred: str | None) -> Draft:
+    """Errors: Refusal."""
+    schedule = schedule_of(place, order.send_at, order.validity)
     message_id = new_id()
-    line = _shared_part(place, schedule, None, place.sender) + own_part(
+    line = _shared_part(place, schedule, None, place.sender, barred) + own_part(
         message_id=message_id, recipient=row.recipient, text=row.text, values=row.values
     )
-    return Draft(_accepted(place, message_id, 1), line)
+    return Draft(_accepted(place, message_id, {barred: 1}), barred, line)
 
 
-def _shared_part(place: Place, schedule: Schedule, batch_id: UUID | None, sender: str | None) -> str:
+def _shared_part(
+    place: Place, schedule: Schedule, batch_id: UUID | None, sender: str | None, barred: str | None
+) -> str:
     return SharedColumns(
         batch_id=batch_id,
         surface_id=place.surface_id,
         lane_id=place.lane_id,
         sender=sender,
         origin=Origin.API,
-        state=State.QUEUED,
-        next_attempt_at=schedule.first_attempt_at,
+        state=_born(barred),
+        reason=barred,
+        next_attempt_at=None if barred else schedule.first_attempt_at,
+        finished_at=place.now if barred else None,
         expires_at=schedule.expires_at,
         validity_seconds=schedule.validity_seconds,
         created_at=place.now,
     ).part()
 
 
-def _count(session: Session, queued: Mapping[UUID, int]) -> None:
-    """By batch or lane."""
+def _born(barred: str | None) -> State:
+    return State.SUPPRESSED if barred else State.QUEUED
+
+
+def _count(session: Session, born: Mapping[tuple[UUID, str | None], int]) -> None:
+    """By batch or lane, and by why consent forbids them."""
     changes = Changes()
-    for subject, n in queued.items():
-        changes.entered([subject], State.QUEUED, None, n)
+    for (subject, barred), n in born.items():
+        changes.entered([subject], _born(barred), barred, n)
     changes.write(session)
 
 
 def _accepted(
-    place: Place, subject: UUID, n: int, rejected: Sequence[Rejected] = (), *, is_scheduled: bool = False
+    place: Place,
+    subject: UUID,
+    reasons: Mapping[str | None, int],
+    rejected: Sequence[Rejected] = (),
+    *,
+    is_scheduled: bool = False,
 ) -> Accepted:
+    """`reasons`: why consent forbids so many; None: it does not."""
+    accepted = reasons.get(None, 0)
     return Accepted(
         id=subject,
         lane_id=place.lane_id,
         channel=place.channel,
         message_type=place.message_type,
-        accepted=n,
+        accepted=accepted,
+        suppressed=sum(reasons.values()) - accepted,
         rejected=rejected,
         is_scheduled=is_scheduled,
     )

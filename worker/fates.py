@@ -11,6 +11,7 @@ here, with the message locked; `Transitions.write` then writes all steps at once
     end_unsent, expire            it never left, and is not to leave any more
     leave_unconfirmed             the recipient may have it, and nobody will ever know
     note_overtaken                an earlier attempt delivered it: how the current one stands is all that is left to say
+    note_block                    Infobip reported that its recipient is blocked, whatever becomes of the message
 """
 
 import random
@@ -133,13 +134,13 @@ def absent(transitions: Transitions, message: LockedMessage, looks: int) -> None
 def end_unsent(transitions: Transitions, message: LockedMessage) -> None:
     """Its fate was unknown, and the logs say that it never arrived; it is barred, or its time is over."""
     transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
-    if not _end_if_barred(transitions, message):
-        expire(transitions, message, UNKNOWN_FATE)
+    expire(transitions, message, UNKNOWN_FATE)
 
 
 def expire(transitions: Transitions, message: LockedMessage, otherwise: str) -> None:
-    """Its validity is over: for the reason of its last failure, or `otherwise`."""
-    transitions.move(message, State.EXPIRED, message.reason or otherwise)
+    """Its validity is over: for the reason of its last failure, or `otherwise`; but one that is barred ends as that."""
+    if not _end_if_barred(transitions, message):
+        transitions.move(message, State.EXPIRED, message.reason or otherwise)
 
 
 def leave_unconfirmed(transitions: Transitions, message: LockedMessage, reason: str) -> None:
@@ -159,6 +160,12 @@ def note_overtaken(
 ) -> None:
     """Nobody is to send it again, or to ask about it."""
     transitions.settle(message.id, message.number, outcome, code, detail)
+
+
+def note_block(transitions: Transitions, message: LockedMessage, verdict: Verdict, told_at: datetime) -> None:
+    """A block that the verdict tells of, if any, becomes a fact of consent."""
+    if verdict.block is not None:
+        transitions.block(message, verdict.block, verdict.code, told_at)
 
 
 def _end_if_barred(transitions: Transitions, message: LockedMessage) -> bool:

@@ -1,30 +1,61 @@
 """The gate: the one condition under which a message may leave, read in the transaction that opens its submission.
 
-The claim puts it into its WHERE; those who reopen attempts that are `sending` already read it while they lock them
+The claim puts it into its statement; those who reopen attempts that are `sending` already read it while they lock them
 (`LockedMessage.may_leave`). Whether the lane is held is read beside it, since a probe passes that and nothing else.
 
-What bars a message for good, and not only for now, is named: the claim passes over one that is barred, and where it
-comes back from Infobip undelivered, or never came there, it ends as barred (fates.py).
-Over message m and its batch b (nulls for single sends), by the database's clock. Pure.
+What bars a message for good, and not only for now, is named: its batch is cancelled, or consent forbids it. The claim
+ends one that is barred when its turn comes, and where it comes back from Infobip undelivered, or never came there, it
+ends as barred too (fates.py).
+
+Over message m, its batch b (nulls for single sends), its lane l (credential and message type) and the consent c of its
+recipient for that credential (nulls where nothing was said), by the database's clock. Pure.
 """
 
 from typing import Final
 
-from worker.reasons import BATCH_CANCELLED
+from worker.reasons import BATCH_CANCELLED, NOT_OPTED_IN, NUMBER_BLOCKED, OPTED_OUT
 from worker.retry import LEAST_REMAINING
 from worker.states import WAITING, State
-from worker.words import listed
+from worker.words import ConsentState, MessageType, listed
 
 # It is not with Infobip, and nobody has set it aside: the condition of the due index.
 WAITS: Final = f"m.state IN ({listed(WAITING)}) AND NOT m.held"
 
-# Why it never leaves again: a reason, or null.
-BARRED: Final = f"CASE WHEN b.cancelled_at IS NOT NULL THEN '{BATCH_CANCELLED}' END"
-BARRED_ENDS_AS: Final = {BATCH_CANCELLED: State.CANCELLED}
+HAS_TIME: Final = f"m.expires_at >= statement_timestamp() + interval '{LEAST_REMAINING.total_seconds()} seconds'"
 
-GATE: Final = f"""
-    m.expires_at >= statement_timestamp() + interval '{LEAST_REMAINING.total_seconds()} seconds'
-    AND b.paused_at IS NULL AND ({BARRED}) IS NULL
-"""
+CONSENT_OF: Final = "c.recipient = m.recipient AND c.credential_id = l.credential_id"  # consent c of message m
+
+# A process that was begun and not confirmed in time counts for nothing: what was said before it counts again.
+_SAYS: Final = f"""CASE WHEN c.state = '{ConsentState.PENDING}' AND c.pending_until <= statement_timestamp()
+    THEN c.pending_from ELSE c.state END"""
+
+
+def barred_by_consent(is_marketing: str, needs_opt_in: str) -> str:
+    """SQL: why consent c forbids a message, or null. Both conditions are SQL.
+
+    Who has opted out and asks to come back is still out until they have confirmed it.
+    """
+    return f"""CASE
+        WHEN c.blocked THEN '{NUMBER_BLOCKED}'
+        WHEN NOT ({is_marketing}) THEN NULL
+        WHEN '{ConsentState.OPTED_OUT}' IN (c.state, c.pending_from) THEN '{OPTED_OUT}'
+        WHEN ({needs_opt_in}) AND ({_SAYS}) IS DISTINCT FROM '{ConsentState.OPTED_IN}' THEN '{NOT_OPTED_IN}'
+    END"""
+
+
+# Why it never leaves again: a reason, or null. The surfaces are read once a statement, not once a message.
+_NEEDS_OPT_IN: Final = "m.surface_id = ANY(ARRAY(SELECT id FROM surface WHERE require_opt_in))"
+BARRED: Final = f"""CASE
+    WHEN b.cancelled_at IS NOT NULL THEN '{BATCH_CANCELLED}'
+    ELSE {barred_by_consent(f"l.message_type = '{MessageType.MARKETING}'", _NEEDS_OPT_IN)}
+END"""
+BARRED_ENDS_AS: Final = {
+    BATCH_CANCELLED: State.CANCELLED,
+    OPTED_OUT: State.SUPPRESSED,
+    NOT_OPTED_IN: State.SUPPRESSED,
+    NUMBER_BLOCKED: State.SUPPRESSED,
+}
+
+GATE: Final = f"{HAS_TIME} AND b.paused_at IS NULL AND ({BARRED}) IS NULL"
 
 LANE_IS_OPEN: Final = "l.kind IS NULL"  # of lane l

@@ -1,15 +1,22 @@
 """Identifiers: UUIDv7 rows, and the message ID that an attempt carries to Infobip and back."""
 
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-__all__ = ["attempt_id", "new_id", "parse_attempt_id"]
+__all__ = ["attempt_id", "first_id_at", "new_id", "parse_attempt_id"]
 
 
 def new_id() -> UUID:
     """A UUIDv7: later ones sort later, so that indexes grow at one end."""
     return uuid7()
+
+
+def first_id_at(instant: datetime) -> UUID:
+    """Sorts before every ID that is made at this instant or later."""
+    milliseconds = max(0, int(instant.timestamp() * 1000))
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
 
 
 def attempt_id(message_id: UUID, number: int) -> str:

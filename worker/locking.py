@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.gate import BARRED, GATE, LANE_IS_OPEN
+from worker.gate import BARRED, CONSENT_OF, GATE, LANE_IS_OPEN
 from worker.states import State
 from worker.words import AttemptOutcome
 
@@ -26,6 +26,7 @@ _FIELDS: Final = {
     "lane_id": "m.lane_id",
     "batch_id": "m.batch_id",
     "credential_id": "l.credential_id",
+    "recipient": "m.recipient",
     "state": "m.state",
     "reason": "m.reason",
     "number": "m.attempt_count",
@@ -50,6 +51,7 @@ _READ = text(f"""
     SELECT {", ".join(f"{expression} AS {name}" for name, expression in _FIELDS.items())}
     FROM message m JOIN lane l ON l.id = m.lane_id
     LEFT JOIN batch b ON b.id = m.batch_id
+    LEFT JOIN consent c ON {CONSENT_OF}
     LEFT JOIN attempt a ON a.message_id = m.id AND a.number = m.attempt_count
     WHERE m.id = ANY(:ids) ORDER BY m.id
 """)
@@ -63,6 +65,7 @@ class LockedMessage:
     lane_id: UUID
     batch_id: UUID | None
     credential_id: UUID
+    recipient: str
     state: State
     reason: str | None
     number: int  # of the current attempt

@@ -23,10 +23,12 @@ class Place:
 
     now: datetime  # the database's
     surface_id: UUID
+    credential_id: UUID
     lane_id: UUID
     channel: Channel
     message_type: str
     sender: str
+    needs_opt_in: bool
     default_country: str | None
     values: Values
     validity: timedelta
@@ -44,7 +46,7 @@ class Schedule:
 # IDs: those who change a surface or a credential lock no more than that one, so nobody waits for us in a circle.
 _FIND_PLACES = """
     SELECT now() AS now, s.id AS surface_id, s.name, l.id AS lane_id, s.channel, s.message_type, s.sender,
-           s.default_country,
+           s.default_country, s.require_opt_in, c.id AS credential_id,
            s.callback_data AS s_callback_data, c.callback_data AS c_callback_data,
            s.content_template_id AS s_content_template_id, c.content_template_id AS c_content_template_id,
            s.principal_entity_id AS s_principal_entity_id, c.principal_entity_id AS c_principal_entity_id,
@@ -124,10 +126,12 @@ def _read_place(row: Any) -> Place:
     return Place(
         now=row.now,
         surface_id=row.surface_id,
+        credential_id=row.credential_id,
         lane_id=row.lane_id,
         channel=Channel(row.channel),
         message_type=row.message_type,
         sender=row.sender,
+        needs_opt_in=row.require_opt_in,
         default_country=row.default_country,
         values=levels[0].over(levels[1]),
         validity=timedelta(seconds=row.validity_seconds),

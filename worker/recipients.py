@@ -11,10 +11,22 @@ import phonenumbers
 _E164 = re.compile(r"[1-9][0-9]{6,14}")
 _PUNCTUATION = re.compile(r"[\s().\-/\[\]\u00ad\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069]+")
 _LONGEST_INPUT = 64
+_LONGER_THAN_SHORT_CODES = 10
 
 
 class BadRecipient(ValueError):
     """Not a phone number that can be sent to; the text says what to change and never repeats the number."""
+
+
+class NoCountryCode(BadRecipient):
+    """It begins as a national number."""
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a phone number in the form in which they are stored, and no short code or name."""
+    if _E164.fullmatch(text) is None:
+        return False
+    return len(text) >= _LONGER_THAN_SHORT_CODES or phonenumbers.is_possible_number(phonenumbers.parse(f"+{text}"))
 
 
 def normalise(to: str, default_country: str | None) -> str:
@@ -39,6 +51,16 @@ def normalise(to: str, default_country: str | None) -> str:
     return _international(digits)
 
 
+def normalise_international(to: str) -> str:
+    """The same where no surface is meant, and so no country. Errors: BadRecipient."""
+    try:
+        return normalise(to, None)
+    except NoCountryCode as error:
+        raise BadRecipient(
+            "starts with 0 where a country code should stand: write it with its country code, such as +14155550123"
+        ) from error
+
+
 def _digits(compact: str) -> str:
     if not compact:
         raise BadRecipient("is empty: give a phone number with its country code, such as +14155550123")
@@ -51,7 +73,7 @@ def _digits(compact: str) -> str:
 
 def _international(digits: str) -> str:
     if digits.startswith("0") or not digits:
-        raise BadRecipient(
+        raise NoCountryCode(
             "starts with 0 where a country code should stand: write it with `+` and the country code, "
             "or set default_country on the surface for national numbers"
         )

@@ -5,7 +5,6 @@ stored already, fold the rest one by one onto their messages, write. A report of
 current one changes nothing, unless it says delivered: that wins over every other state.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from sqlmodel import Session
 from worker import fates, holds
 from worker.columns import column, rows_of
 from worker.ids import new_id
-from worker.infobip.reading import storable
-from worker.infobip.reports import BadItem, Report
+from worker.infobip.reading import BadItem
+from worker.infobip.reports import Report
 from worker.locking import LockedMessage, lock
 from worker.metrics import reports_total, unknown_codes_total
 from worker.settings import Settings
 from worker.states import State, may_become
 from worker.transitions import Transitions
+from worker.unmatched import Unmatched, keep
 from worker.words import FAILURES, Outcome, ReportResult, Source
 
 # The messages are locked: nobody else adds reports of theirs before this transaction ends. One row where there is none:
@@ -54,10 +54,6 @@ _STORE = text(f"""
     INSERT INTO delivery_report ({", ".join([*_COLUMNS, *_ADDED])}, source)
     SELECT v.*, CAST(:source AS text) FROM {rows_of(**_COLUMNS, **_ADDED)} AS v
 """)
-_KEPT = rows_of(id="uuid", credential_id="uuid", reason="text", body="jsonb")
-_KEEP = text(f"INSERT INTO unmatched_report (id, credential_id, reason, body) SELECT v.* FROM {_KEPT} AS v")
-
-_Unmatched = tuple[UUID, str, object]  # credential ID, why, as received
 Items = Sequence[Report | BadItem]
 
 
@@ -83,13 +79,13 @@ def apply_reports(
     known = {(row.message_id, row.attempt, row.status_id, row.done_at) for row in rows}
     transitions = Transitions(session, rows[0].now)
     stored: list[_Stored] = []
-    unmatched: list[_Unmatched] = []
+    unmatched: list[Unmatched] = []
     troubles: dict[UUID, str] = {}
     for credential, report in reports:
         message = messages.get(report.message_id)
         key = (report.message_id, report.attempt, report.status_id, report.done_at)
         if message is None or message.credential_id != credential:
-            unmatched.append((credential, "no such message of this credential", report.body))
+            unmatched.append(Unmatched(credential, "no such message of this credential", report.body))
             result = ReportResult.UNMATCHED
         elif key in known:
             result = ReportResult.REPEATED
@@ -102,10 +98,10 @@ def apply_reports(
                 troubles[message.submission_id] = report.verdict.sentence
         counted[report.group_label, result] += 1
     bad = [(credential, item) for credential, items in pushes for item in items if isinstance(item, BadItem)]
-    unmatched += [(credential, item.reason, item.body) for credential, item in bad]
+    unmatched += [Unmatched(credential, item.reason, item.body) for credential, item in bad]
     counted.update([("other", ReportResult.MALFORMED)] * len(bad))
     _store(session, stored, source)
-    _keep(session, unmatched)
+    keep(session, unmatched)
     holds.hold_for_reports(session, troubles)
     transitions.write()
     for (group, result), n in counted.items():
@@ -117,6 +113,7 @@ def fold(transitions: Transitions, message: LockedMessage, report: Report, setti
     verdict = report.verdict
     if not verdict.is_known:
         unknown_codes_total.inc()
+    fates.note_block(transitions, message, verdict, report.done_at or transitions.now)
     if verdict.outcome is Outcome.DELIVERED:
         if not may_become(message.state, State.DELIVERED):
             return ReportResult.NOTED
@@ -136,19 +133,8 @@ def fold(transitions: Transitions, message: LockedMessage, report: Report, setti
 
 def keep_unreadable(session: Session, credential_id: UUID, body: str) -> None:
     """A push that is not JSON: sent again it would be no better, so it is kept for a person. The caller commits."""
-    _keep(session, [(credential_id, "unreadable body", body)])
+    keep(session, [Unmatched(credential_id, "unreadable body", body)])
     reports_total.labels("other", Source.PUSH.value, ReportResult.MALFORMED.value).inc()
-
-
-def _keep(session: Session, unmatched: Sequence[_Unmatched]) -> None:
-    if unmatched:
-        columns = {
-            "id": column(new_id() for _ in unmatched),
-            "credential_id": column(credential for credential, _, _ in unmatched),
-            "reason": column(reason for _, reason, _ in unmatched),
-            "body": column(json.dumps(storable(body)) for _, _, body in unmatched),
-        }
-        session.execute(_KEEP, columns)
 
 
 def _store(session: Session, stored: list[_Stored], source: Source) -> None:

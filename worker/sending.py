@@ -21,7 +21,7 @@ from sqlmodel import Session
 
 from worker import answers, holds
 from worker.boundaries import Boundary, reached
-from worker.claims import claim
+from worker.claims import Claimed, claim
 from worker.db import open_session, transact
 from worker.errors import SendError
 from worker.infobip.client import Infobip
@@ -72,12 +72,13 @@ class Dispatcher:
         allows no more for now: others' lanes must not wait for this one's tokens.
         """
         ends = self._monotonic() + budget_seconds
+        reach: int | None = None  # further where what is due next is barred
         while (route := self._read_route(lane_id)) is not None:
             if self._monotonic() >= ends:
                 self._nudge(lane_id, route.message_type, 0.0)
                 return
             if route.is_held:
-                submission = self._open_probe(route)
+                claimed = self._open_probe(route, reach)
             else:
                 grant = self._take_tokens(route)
                 if not grant.messages and grant.wait_seconds <= SHORT_WAIT_SECONDS:
@@ -86,12 +87,15 @@ class Dispatcher:
                 if not grant.messages:
                     self._nudge(lane_id, route.message_type, grant.wait_seconds)
                     return
-                submission = self._open(route, grant.messages)
-            if submission is None:
+                claimed = self._open(route, grant.messages, reach)
+            reach = self._settings.submission_size if claimed.ended else None
+            if claimed.submission is None:
+                if claimed.ended:
+                    continue
                 return
-            if len(submission.messages) == self._settings.submission_size:
+            if len(claimed.submission.messages) + claimed.ended == self._settings.submission_size:
                 self._nudge(lane_id, route.message_type, 0.0)
-            self.send(submission)
+            self.send(claimed.submission)
 
     def send(self, submission: OpenSubmission) -> None:
         """Hand one open submission to Infobip and record what it says; parts of a refused one follow at once."""
@@ -112,50 +116,53 @@ class Dispatcher:
     def _charge(self, route: Route, messages: int) -> None:
         self._rates.charge(route.credential_id, route.messages_per_second, messages)
 
-    def _open(self, route: Route, limit: int) -> OpenSubmission | None:
-        submission = self._commit_open(lambda session: self._next(session, route, limit))
-        unused = limit - (len(submission.messages) if submission else 0)
+    def _open(self, route: Route, limit: int, reach: int | None) -> Claimed:
+        claimed = self._commit_open(lambda session: self._next(session, route, limit, reach))
+        unused = limit - (len(claimed.submission.messages) if claimed.submission else 0)
         if unused:
             self._rates.give_back(route.credential_id, route.messages_per_second, unused)
-        return submission
+        return claimed
 
-    def _open_probe(self, route: Route) -> OpenSubmission | None:
+    def _open_probe(self, route: Route, reach: int | None) -> Claimed:
         """One message of a held lane, for the one process that may send it now. Where there is none to send, the probe
         is not spent."""
 
-        def work(session: Session) -> OpenSubmission | None:
-            submission = self._next(session, route, 1, is_probe=True)
-            if submission is not None and not holds.take_probe(session, route.lane_id):
+        def work(session: Session) -> Claimed:
+            claimed = self._next(session, route, 1, reach, is_probe=True)
+            if claimed.submission is not None and not holds.take_probe(session, route.lane_id):
                 raise _ProbeTaken
-            return submission
+            return claimed
 
         try:
-            submission = self._commit_open(work)
+            claimed = self._commit_open(work)
         except _ProbeTaken:
-            return None
-        self._charge(route, len(submission.messages) if submission else 0)
-        return submission
+            return Claimed(None)
+        self._charge(route, len(claimed.submission.messages) if claimed.submission else 0)
+        return claimed
 
-    def _next(self, session: Session, route: Route, limit: int, *, is_probe: bool = False) -> OpenSubmission | None:
+    def _next(
+        self, session: Session, route: Route, limit: int, reach: int | None, *, is_probe: bool = False
+    ) -> Claimed:
         """What is absent from Infobip's logs goes before what is due: it has waited longer."""
         settings, now = self._settings, self._monotonic()
-        return resubmit(session, route, limit, now, settings, is_probe=is_probe) or claim(
-            session, route, limit, settings.lease_seconds, now, is_probe=is_probe
-        )
+        again = resubmit(session, route, limit, now, settings, is_probe=is_probe)
+        if again is not None:
+            return Claimed(again)
+        return claim(session, route, limit, settings.lease_seconds, now, is_probe=is_probe, reach=reach)
 
-    def _commit_open(self, open_one: Callable[[Session], OpenSubmission | None]) -> OpenSubmission | None:
+    def _commit_open(self, open_one: Callable[[Session], Claimed]) -> Claimed:
         """Committed before the request leaves: a crash must find what may be out there."""
 
-        def work(session: Session) -> OpenSubmission | None:
-            submission = open_one(session)
-            if submission is not None:
+        def work(session: Session) -> Claimed:
+            claimed = open_one(session)
+            if claimed.submission is not None:
                 reached(Boundary.CLAIM_WRITTEN)
-            return submission
+            return claimed
 
-        submission = transact(self._engine, work)
-        if submission is not None:
+        claimed = transact(self._engine, work)
+        if claimed.submission is not None:
             reached(Boundary.CLAIM_COMMITTED)
-        return submission
+        return claimed
 
     def _send_one(self, submission: OpenSubmission) -> list[OpenSubmission]:
         """Post one submission and record what came of it; returns the submissions that a refusal opened."""

@@ -6,7 +6,10 @@ from worker.reasons import (
     BATCH_CANCELLED,
     CREDENTIAL_REFUSED,
     NO_REPORT,
+    NOT_OPTED_IN,
     NOT_SENT,
+    NUMBER_BLOCKED,
+    OPTED_OUT,
     REFUSED,
     TOO_MANY_REQUESTS,
     UNKNOWN_FATE,
@@ -26,6 +29,9 @@ SENTENCES = {
         "the recipient may have it."
     ),
     BATCH_CANCELLED: "The batch was cancelled before this message was delivered.",
+    OPTED_OUT: "The recipient has opted out of marketing from this credential.",
+    NOT_OPTED_IN: "The surface requires an opt-in, and the recipient has not opted in.",
+    NUMBER_BLOCKED: "Infobip reported that the number is blocked: nothing is sent to it until it opts in.",
 }
 
 

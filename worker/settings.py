@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     report_grace: Duration = Field(
         timedelta(hours=1), description="Wait for a report after expires_at before `unconfirmed`."
     )
+    double_opt_in_window: Duration = Field(
+        timedelta(days=7), description="How long a double opt-in waits for its confirmation."
+    )
     api_port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     metrics_port: int = Field(9100, ge=0, le=65535, description="Port of the workers' metrics; 0 switches them off.")
     sandbox_port: int = Field(8001, ge=1, le=65535, description="Port of the sandbox.")

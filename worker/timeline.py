@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
+from worker.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, Submission
 from worker.reasons import REFUSED, UNKNOWN_FATE
 from worker.sentences import SENTENCES, explain
 from worker.states import State
@@ -26,15 +26,18 @@ def timeline(
     attempts: Sequence[Attempt],
     submissions: Iterable[Submission],
     reports: Sequence[DeliveryReport],
+    inbound: InboundMessage | None = None,
 ) -> list[Event]:
-    """Events oldest first, each {"at", "kind", ...}. `submissions` are the newest of each attempt.
+    """Events oldest first, each {"at", "kind", ...}. `submissions` are the newest of each attempt, `inbound` is what a
+    reply answers.
 
-    Kinds: accepted; attempt; in_doubt, resubmitted, released; accepted_by_infobip or refused; report; retry_scheduled;
-    finished.
+    Kinds: inbound; accepted; attempt; in_doubt, resubmitted, released; accepted_by_infobip or refused; report;
+    retry_scheduled; finished.
     """
     by_id = {submission.id: submission for submission in submissions}
     reported = {report.attempt for report in reports}
-    events: list[Event] = [{"at": message.created_at, "kind": "accepted", "origin": message.origin}]
+    events: list[Event] = [] if inbound is None else [_of_inbound(inbound)]
+    events.append({"at": message.created_at, "kind": "accepted", "origin": message.origin})
     for attempt in sorted(attempts, key=lambda attempt: attempt.number):
         events += _of_attempt(attempt, by_id.get(attempt.submission_id), was_reported=attempt.number in reported)
     events += [_of_report(report) for report in sorted(reports, key=lambda report: report.id)]
@@ -75,6 +78,8 @@ def situation(message: Message, batch: Batch | None, attempts: Sequence[Attempt]
             return "Infobip accepted the message; its delivery report is awaited."
         case State.DELIVERED:
             return None
+        case State.SUPPRESSED if message.attempt_count:
+            return _sentence("Not sent again", message.reason, attempts)
         case State.FAILED | State.EXPIRED | State.SUPPRESSED | State.CANCELLED | State.UNCONFIRMED:
             return _sentence(_ENDS[state], message.reason, attempts)
         case _:
@@ -98,6 +103,16 @@ def _waits_for_first_attempt(message: Message) -> str:
 def _waits_for_next_attempt(message: Message) -> str:
     after = f" after {message.reason}: {explain(message.reason)}" if message.reason else "."
     return f"Waits for attempt {message.attempt_count + 1} at {_clock(message.next_attempt_at)}{after}"
+
+
+def _of_inbound(inbound: InboundMessage) -> Event:
+    return {
+        "at": inbound.received_at,
+        "kind": "inbound",
+        "inbound_id": inbound.id,
+        "action": inbound.action,
+        "keyword": inbound.keyword,
+    }
 
 
 def _of_attempt(attempt: Attempt, submission: Submission | None, *, was_reported: bool) -> list[Event]:

@@ -6,19 +6,21 @@ else has locked (claims.py).
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
+from worker import consents
 from worker.columns import column, rows_of
+from worker.consents import Blocked, Person
 from worker.locking import LockedMessage
 from worker.states import FINAL, REASONED, WAITING, State, may_become
 from worker.steering import passed_by_sweep
 from worker.tally import Changes, upsert
-from worker.words import AttemptOutcome
+from worker.words import AttemptOutcome, Block
 
 _MOVED = rows_of(
     "moved",
@@ -82,6 +84,7 @@ class Transitions:
         self._before: dict[UUID, tuple[State, str | None]] = {}
         self._moved: dict[UUID, LockedMessage] = {}
         self._attempts: dict[tuple[UUID, int], _AttemptChange] = {}
+        self._blocked: dict[Person, Blocked] = {}
 
     def move(
         self,
@@ -121,8 +124,20 @@ class Transitions:
         """Record how an attempt stands, and when Infobip's logs are asked about it next (None: never)."""
         self._attempts[message_id, number] = _AttemptChange(outcome, code, detail, look_at, looks)
 
+    def block(self, message: LockedMessage, block: Block, code: str, told_at: datetime) -> None:
+        """Record that its recipient is blocked: a fact of consent. Of several the widest counts, told as of the newest:
+        an opt-in between them does not undo what was told after it."""
+        person = Person(message.recipient, message.credential_id)
+        fact = Blocked(person=person, block=block, code=code, message_id=message.id, told_at=told_at)
+        known = self._blocked.get(person)
+        if known is not None:
+            widest = fact if block is Block.ALL and known.block is not Block.ALL else known
+            fact = replace(widest, told_at=max(known.told_at, told_at))
+        self._blocked[person] = fact
+
     def write(self) -> None:
-        """Messages, attempts and the tally."""
+        """Consent, messages, attempts and the tally."""
+        consents.block(self._session, self._blocked)
         moved = list(self._moved.values())
         if not moved and not self._attempts:
             return

@@ -84,10 +84,10 @@ _WITH_SURFACE = sa.select(Batch, col(Surface.name), sa.func.now()).join(Surface,
 def _answer(accepted: Accepted) -> BatchAccepted:
     return BatchAccepted(
         id=accepted.id,
-        state="scheduled" if accepted.is_scheduled else "running",
-        total=accepted.accepted,
+        state="done" if not accepted.accepted else "scheduled" if accepted.is_scheduled else "running",
+        total=accepted.accepted + accepted.suppressed,
         accepted=accepted.accepted,
-        suppressed=0,
+        suppressed=accepted.suppressed,
         rejected=[
             RejectedRow(index=row.index, to=row.to, field=row.field, reason=row.reason) for row in accepted.rejected
         ],

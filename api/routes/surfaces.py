@@ -20,6 +20,7 @@ from worker.durations import format_duration
 from worker.models import Credential, Message, Surface
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.states import LIVE
+from worker.words import MessageType
 
 router = APIRouter(prefix="/v1/surfaces", tags=["Surfaces"])
 
@@ -33,7 +34,7 @@ def create_surface(caller: MayAdmin, posted: Annotated[Posted[SurfaceIn], Depend
     def work(session: Session) -> Done:
         credential = _credential(session, posted.body.credential)
         surface = Surface(**_columns(posted.body.model_dump(exclude={"credential"})), credential_id=credential.id)
-        _check_window(surface)
+        _check(surface)
         session.add(surface)
         flush_name(session, surface)
         session.refresh(surface)
@@ -71,7 +72,7 @@ def change_surface(
         changes = {**_columns(posted.body.model_dump(exclude_unset=True)), "updated_at": database_now(session)}
         for name, value in changes.items():
             setattr(found, name, value)
-        _check_window(found)
+        _check(found)
         flush_name(session, found)
         session.refresh(found)
         session.commit()
@@ -122,7 +123,10 @@ def _columns(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _check_window(surface: Surface) -> None:
+def _check(surface: Surface) -> None:
+    """What fields say together. Errors: Refusal."""
+    if surface.require_opt_in and surface.message_type != MessageType.MARKETING:
+        raise Refusal.of_field("require_opt_in", "transactional messages need no opt-in: leave it out, or give false")
     if (surface.sending_window == "off") != (surface.window_off_reason is not None):
         raise Refusal.of_field(
             "window_off_reason", 'says why sending_window is "off": give both, or neither (null clears them)'

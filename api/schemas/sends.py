@@ -62,7 +62,9 @@ class RejectedRow(BaseModel):
 
 class BatchAccepted(BaseModel):
     id: UUID
-    state: Literal["scheduled", "running"]
+    state: Annotated[
+        Literal["scheduled", "running", "done"], Field(description="done: consent forbids every message of it.")
+    ]
     total: Annotated[int, Field(description="accepted + suppressed")]
     accepted: int
     suppressed: int
@@ -113,6 +115,7 @@ class MessageItem(BaseModel):
 
 
 class MessageOut(MessageItem):
+    inbound_id: Annotated[UUID | None, Field(description="Of a reply: the inbound message that it answers.")]
     timeline: Annotated[
         list[dict[str, Any]], Field(description="What happened, oldest first; each has `at` and `kind`.")
     ]

@@ -18,7 +18,7 @@ def _only(*kept: Any) -> AfterValidator:
     def check(value: Any) -> Any:
         if value not in kept:
             alternatives = " or ".join("null" if item is None else repr(item).replace("'", '"') for item in kept)
-            raise ValueError(f"{_LATER}: leave it out, or give {alternatives.replace('False', 'false')}")
+            raise ValueError(f"{_LATER}: leave it out, or give {alternatives}")
         return value
 
     return AfterValidator(check)
@@ -32,7 +32,7 @@ class _Details(Body):
     validity_period: Annotated[Period | None, Field(description="ISO 8601, PT10S to PT48H.")] = None
     default_country: Annotated[Country | None, Field(description="Reads national numbers, those without `+`.")] = None
     countries: Annotated[list[str], _only([])] = Field(default_factory=list)
-    require_opt_in: Annotated[bool, _only(False)] = False
+    require_opt_in: Annotated[bool, Field(description="Marketing goes to those alone who have opted in.")] = False
     dlt: Annotated[str, _only("off")] = "off"
     transliteration: Annotated[str | None, _only(None)] = None
     language: Annotated[str | None, _only(None)] = None

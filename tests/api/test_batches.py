@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
@@ -6,7 +7,7 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from worker.enqueue import MOST_ROWS
-from worker.models import Batch, IdempotencyKey, Message, Tally
+from worker.models import Batch, Consent, IdempotencyKey, Message, Tally
 from worker.states import State
 from worker.tally import Changes
 
@@ -52,6 +53,42 @@ def test_accepted_batch_is_stored_counted_and_its_lane_nudged(
     lane = session.exec(select(Batch.lane_id)).one()
     assert nudges.sent == [(lane, "transactional")]
     assert session.exec(select(Tally.n).where(Tally.subject_id == lane)).all() == [30]
+
+
+def opt_out(session: Session, number: str, credential_id: str) -> None:
+    consent = Consent(recipient=number, credential_id=UUID(credential_id), state="opted_out", source="keyword")
+    session.add(consent)
+    session.commit()
+
+
+def test_rows_that_consent_forbids_are_counted_as_suppressed_and_the_batch_goes_on(
+    api: httpx.Client, session: Session, make_surface, nudges
+) -> None:
+    surface = make_surface(message_type="marketing")
+    opt_out(session, "919876543210", surface["credential_id"])
+    rows = [GOOD, {"to": "+919876543211"}, BAD, GOOD]
+    answer = api.post("/v1/batches", json=batch(messages=rows, on_invalid="skip"))
+    assert answer.status_code == 202
+    given = {name: answer.json()[name] for name in ("state", "total", "accepted", "suppressed")}
+    assert given == {"state": "running", "total": 3, "accepted": 1, "suppressed": 2}
+    assert [row["index"] for row in answer.json()["rejected"]] == [2]
+    read = api.get(f"/v1/batches/{answer.json()['id']}").json()
+    assert (read["total"], read["counts"]) == (3, {"queued": 1, "suppressed": 2})
+    assert read["reasons"] == [{"reason": "opted_out", "count": 2}]
+    assert len(nudges.sent) == 1
+
+
+@pytest.mark.parametrize("send_in", [None, timedelta(hours=1)])
+def test_batch_of_which_consent_forbids_every_row_is_done_and_nobody_is_nudged(
+    api: httpx.Client, session: Session, make_surface, nudges, send_in: timedelta | None
+) -> None:
+    surface = make_surface(message_type="marketing")
+    opt_out(session, "919876543210", surface["credential_id"])
+    send_at = {"send_at": (datetime.now(UTC) + send_in).isoformat()} if send_in else {}
+    answer = api.post("/v1/batches", json=batch(**send_at)).json()
+    assert (answer["state"], answer["total"], answer["accepted"], answer["suppressed"]) == ("done", 1, 0, 1)
+    assert api.get(f"/v1/batches/{answer['id']}").json()["state"] == "done"
+    assert nudges.sent == []
 
 
 def test_same_recipient_may_stand_in_a_batch_twice(api: httpx.Client, make_surface) -> None:

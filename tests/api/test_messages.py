@@ -5,7 +5,9 @@ import pytest
 from sqlmodel import Session, select
 
 from worker.ids import new_id
-from worker.models import Attempt, DeliveryReport, Message, Submission
+from worker.models import Attempt, Consent, DeliveryReport, Message, Submission
+from worker.reasons import NOT_OPTED_IN
+from worker.sentences import SENTENCES
 from worker.states import State
 
 SEND = {"surface": "otp", "to": "+91 98765-43210", "text": "Your code is 123456"}
@@ -46,6 +48,17 @@ def test_message_is_read_with_every_field_of_the_contract(api: httpx.Client, mak
         "reason": "Waits to be sent as soon as its lane allows.",
     }
     assert [event["kind"] for event in message["timeline"]] == ["accepted"]
+
+
+def test_suppressed_message_says_why_and_when_it_ended(api: httpx.Client, session: Session, make_surface) -> None:
+    surface = make_surface(message_type="marketing", require_opt_in=True)
+    message = api.get(f"/v1/messages/{send(api)}").json()
+    assert (message["state"], message["attempts"], message["next_attempt_at"]) == ("suppressed", 0, None)
+    assert message["reason"] == f"Not sent: {SENTENCES[NOT_OPTED_IN]}"
+    consent = {"recipient": "919876543210", "credential_id": uuid.UUID(surface["credential_id"]), "source": "api"}
+    session.add(Consent(state="opted_in", **consent))
+    session.commit()
+    assert api.get(f"/v1/messages/{send(api)}").json()["state"] == "queued"
 
 
 def test_message_of_a_batch_shows_what_it_inherits(api: httpx.Client, make_surface) -> None:

@@ -17,7 +17,7 @@ from tests.api.conftest import block_then_terminate
 from worker import idempotency
 from worker.enqueue import Accepted
 from worker.idempotency import KeptAnswer, Key
-from worker.models import IdempotencyKey, Message, Tally
+from worker.models import Consent, IdempotencyKey, Message, Tally
 from worker.orders import MessageOrder
 from worker.refusals import Refusal
 
@@ -60,6 +60,42 @@ def test_refused_send_gets_its_own_422_and_its_neighbours_are_stored(
     fields = [answer.json().get("errors", [{"field": None}])[0]["field"] for answer in answers]
     assert fields == ["to", "surface", "text", "content_template_id", None, None, None] * 4
     assert len(session.exec(select(Message)).all()) == 12
+
+
+def test_sends_of_one_group_are_each_held_to_consent_by_their_surface(
+    api: httpx.Client, session: Session, make_surface, nudges
+) -> None:
+    credential_id = make_surface(name="offers", message_type="marketing")["credential_id"]
+    make_surface()
+    session.add(
+        Consent(recipient="919876543210", credential_id=UUID(credential_id), state="opted_out", source="keyword")
+    )
+    session.commit()
+    spared = {"surface": "offers", "to": "+919876543211"}
+    answers = together(api, [({**SEND, **send}, None) for send in ({"surface": "offers"}, {}, spared)] * 8)
+    assert [answer.status_code for answer in answers] == [202] * 24
+    assert [answer.json()["state"] for answer in answers] == ["suppressed", "queued", "queued"] * 8
+    for answer in answers:
+        message = session.get_one(Message, UUID(answer.json()["id"]))
+        assert (message.state, message.finished_at is None) == (
+            answer.json()["state"],
+            answer.json()["state"] == "queued",
+        )
+    assert {message_type for _, message_type in nudges.sent} == {"marketing", "transactional"}
+
+
+def test_sends_that_consent_forbids_nudge_nobody(api: httpx.Client, session: Session, make_surface, nudges) -> None:
+    credential_id = make_surface(message_type="marketing")["credential_id"]
+    session.add(
+        Consent(recipient="919876543210", credential_id=UUID(credential_id), state="opted_out", source="keyword")
+    )
+    session.commit()
+    key = {"Idempotency-Key": "order-1"}
+    first, again = (api.post("/v1/messages", json=SEND, headers=key) for _ in range(2))
+    assert (first.status_code, first.json()["state"]) == (202, "suppressed")
+    assert again.content == first.content
+    assert len(session.exec(select(Message)).all()) == 1
+    assert nudges.sent == []
 
 
 def test_surfaces_of_one_group_each_give_their_own(api: httpx.Client, session: Session, make_surface) -> None:

@@ -70,7 +70,6 @@ def test_value_that_a_field_cannot_hold_is_422_naming_it(
 @pytest.mark.parametrize(
     "change",
     [
-        {"require_opt_in": True},
         {"dlt": "enforce"},
         {"countries": ["IN"]},
         {"sending_window": {"from": "09:00", "until": "21:00"}},
@@ -86,6 +85,31 @@ def test_promise_that_is_not_kept_yet_is_refused(api: httpx.Client, make_surface
     ):
         assert answer.status_code == 422
         assert "not available in this release" in answer.json()["errors"][0]["message"]
+
+
+def test_surface_that_requires_opt_in_is_for_marketing(api: httpx.Client, make_surface) -> None:
+    assert make_surface(name="offers", message_type="marketing", require_opt_in=True)["require_opt_in"]
+    for given in (False, True):
+        assert api.patch("/v1/surfaces/offers", json={"require_opt_in": given}).json()["require_opt_in"] is given
+
+
+def test_opt_in_for_transactional_messages_is_refused_and_changes_nothing(api: httpx.Client, make_surface) -> None:
+    before = make_surface()
+    for answer in (
+        api.post("/v1/surfaces", json={**BODY, "name": "other", "require_opt_in": True}),
+        api.patch("/v1/surfaces/otp", json={"require_opt_in": True, "sender": "NEW"}),
+    ):
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["field"] == "require_opt_in"
+        assert "transactional messages need no opt-in" in error["message"]
+    assert api.get("/v1/surfaces").json()["items"] == [before]
+
+
+@pytest.mark.parametrize("given", [None, "yes", 1])
+def test_opt_in_is_true_or_false(api: httpx.Client, make_surface, given: object) -> None:
+    make_surface(name="offers", message_type="marketing")
+    assert api.patch("/v1/surfaces/offers", json={"require_opt_in": given}).status_code == 422
 
 
 def test_values_that_change_nothing_are_accepted(make_surface) -> None:

@@ -6,6 +6,7 @@ Infobip's words are given; where a step takes `infobip` they are the sandbox's o
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,23 +14,29 @@ import httpx
 from sqlalchemy import text
 from sqlmodel import Session, select
 
-from tests.factories import NOBODY_LISTENS, MadeLane, route_of
+from tests.factories import NOBODY_LISTENS, MadeLane, make_inbound, route_of
 from tests.processes import wait_for
-from worker import answers
+from worker import answers, consents, inbound
 from worker.claims import claim
+from worker.consent import Standing
+from worker.consents import Person
+from worker.db import database_now
 from worker.errors import OutcomeUncertain, SendError
 from worker.infobip.answers import Answer
 from worker.infobip.client import Infobip
+from worker.infobip.inbound import Inbound
 from worker.infobip.payloads import send_request
-from worker.infobip.reports import BadItem, Report, parse_item
+from worker.infobip.reading import BadItem
+from worker.infobip.reports import Report, parse_item
 from worker.infobip.statuses import Verdict, verdict
 from worker.lookups import Lookups
-from worker.models import Attempt, DeliveryReport, Lane, Message
+from worker.models import Attempt, Consent, DeliveryReport, InboundMessage, Lane, Message
 from worker.reports import apply_reports
 from worker.settings import settings
 from worker.states import State
 from worker.submissions import OpenSubmission
 from worker.tally import counts
+from worker.words import ConsentSource, ConsentState
 
 ACCEPTED = verdict(26, 1, None, None)
 LEASE_SECONDS = 60
@@ -38,7 +45,7 @@ NOWHERE = f"{NOBODY_LISTENS}/reports"
 
 def take(session: Session, lane: MadeLane, limit: int = 500) -> OpenSubmission | None:
     """What is due is claimed, and stands in the order it was made in; None where nothing may leave."""
-    submission = claim(session, route_of(session, lane), limit, LEASE_SECONDS, time.monotonic())
+    submission = claim(session, route_of(session, lane), limit, LEASE_SECONDS, time.monotonic()).submission
     session.commit()
     if submission is None:
         return None
@@ -54,10 +61,10 @@ def took(session: Session, lane: MadeLane, limit: int = 500) -> OpenSubmission:
 
 def probed(session: Session, lane: MadeLane) -> OpenSubmission:
     """The one message that a held lane lets through is claimed."""
-    submission = claim(session, route_of(session, lane), 1, LEASE_SECONDS, time.monotonic(), is_probe=True)
+    claimed = claim(session, route_of(session, lane), 1, LEASE_SECONDS, time.monotonic(), is_probe=True)
     session.commit()
-    assert submission is not None
-    return submission
+    assert claimed.submission is not None
+    return claimed.submission
 
 
 def answer(session: Session, submission: OpenSubmission, verdicts: Mapping[UUID, Verdict | None] | None = None) -> None:
@@ -135,6 +142,41 @@ def change(session: Session, statement: str, **values: Any) -> None:
     session.commit()
 
 
+def consented(session: Session, lane: MadeLane, recipient: str, state: ConsentState, **standing: Any) -> None:
+    """So this person stands towards the lane's credential from now on; `standing`: other fields of `Standing`."""
+    now = database_now(session)
+    new = Standing(**{"state": state, "source": ConsentSource.KEYWORD, "said_at": now, "changed_at": now, **standing})
+    consents.write(session, {Person(recipient, lane.credential_id): new}, [])
+    session.commit()
+
+
+def wrote(session: Session, lane: MadeLane, text: str | None, **fields: Any) -> InboundMessage:
+    """A handset writes, and a push brings it; how that is settled. `fields`: of `Inbound`."""
+    return pushed(session, lane, make_inbound(text, **fields))[0]
+
+
+def pushed(session: Session, lane: MadeLane, *items: Inbound) -> list[InboundMessage]:
+    """A push with these messages, and their rows in its order."""
+    inbound.take(session, [(lane.credential_id, items)], settings())
+    session.commit()
+    session.expire_all()
+    mine = select(InboundMessage).where(InboundMessage.credential_id == lane.credential_id)
+    rows = {row.provider_id: row for row in session.exec(mine)}
+    return [rows[item.provider_id] for item in items]
+
+
+def time_passes(session: Session, span: timedelta) -> None:
+    """All that is known of consent and of replies was so much earlier."""
+    for table, fields in {
+        "message": ("created_at",),
+        "inbound_message": ("created_at", "received_at"),
+        "consent": ("changed_at", "pending_until", "said_at", "opted_out_at"),
+    }.items():
+        earlier = ", ".join(f"{field} = {field} - :span" for field in fields)
+        session.execute(text(f"UPDATE {table} SET {earlier}"), {"span": span})
+    session.commit()
+
+
 def looks_due(session: Session) -> None:
     """Whatever is to be asked of the logs is to be asked now."""
     change(session, "UPDATE attempt SET look_at = now() WHERE look_at IS NOT NULL")
@@ -169,6 +211,11 @@ def attempt(session: Session, message_id: UUID, number: int = 1) -> Attempt:
 def lane_row(session: Session, lane: MadeLane) -> Lane:
     session.expire_all()
     return session.get_one(Lane, lane.id)
+
+
+def consent_row(session: Session, lane: MadeLane, recipient: str) -> Consent:
+    session.expire_all()
+    return session.get_one(Consent, (recipient, lane.credential_id))
 
 
 def state(session: Session, message_id: UUID) -> str:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch
 from tests.worker.steps import (
@@ -13,6 +13,7 @@ from tests.worker.steps import (
     assert_tally_is_exact,
     attempt,
     change,
+    consent_row,
     doubted,
     fail_with,
     lane_row,
@@ -25,7 +26,7 @@ from tests.worker.steps import (
 from worker import holds
 from worker.errors import CredentialRefused, NotSent, RequestRefused, SendError, Throttled, Violation
 from worker.infobip.statuses import Verdict, verdict
-from worker.models import Submission
+from worker.models import Consent, Submission
 
 DUPLICATE = verdict(23, 5, None, None)
 BAD_NUMBER = verdict(52, 5, None, None)
@@ -42,6 +43,16 @@ def test_each_message_of_an_answer_follows_its_own_status(session: Session, lane
     assert left_out.outcome == "in doubt"
     assert left_out.look_at is not None
     assert session.get_one(Submission, submission.id).outcome == "answered"
+    assert_tally_is_exact(session, lane)
+
+
+def test_an_answer_that_tells_of_a_block_opts_that_recipient_out(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, ["919900000001", "919900000002", "919900000003"])
+    answer(session, took(session, lane), {ids[0]: verdict(14, 5, None, None), ids[1]: BAD_NUMBER})
+    assert states(session, ids) == ["failed", "failed", "sent"]
+    person = consent_row(session, lane, "919900000001")
+    assert (person.state, person.source, person.blocked) == ("opted_out", "provider", True)
+    assert session.exec(select(Consent.recipient)).all() == ["919900000001"]
     assert_tally_is_exact(session, lane)
 
 

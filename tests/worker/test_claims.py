@@ -35,8 +35,8 @@ def test_two_claims_at_once_never_share_a_message(
     shards = iter(range(SHARDS))
     monkeypatch.setattr("worker.tally.random.randrange", lambda _: next(shards))
     with Session(engine) as one, Session(engine) as other:
-        first = claim(one, route, 20, 60, 0.0)
-        second = claim(other, route, 20, 60, 0.0)  # the first has not committed
+        first = claim(one, route, 20, 60, 0.0).submission
+        second = claim(other, route, 20, 60, 0.0).submission  # the first has not committed
         one.commit()
         other.commit()
     assert first is not None

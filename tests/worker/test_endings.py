@@ -5,13 +5,14 @@ from datetime import timedelta
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
-from tests.factories import NOBODY_LISTENS, MadeLane, make_batch
-from tests.worker.steps import change, looks_due, sent, state
+from tests.factories import NOBODY_LISTENS, MadeLane, make_batch, make_lane
+from tests.worker.steps import assert_tally_is_exact, change, consented, looks_due, message, sent, state
 from worker import endings
 from worker.infobip.client import Infobip
 from worker.lookups import Lookups
 from worker.models import DeliveryReport, Message
 from worker.settings import Settings
+from worker.words import ConsentState, MessageType
 
 
 def test_waiting_messages_expire_for_the_reason_of_their_last_failure(
@@ -23,6 +24,18 @@ def test_waiting_messages_expire_for_the_reason_of_their_last_failure(
     session.expire_all()
     reasons = {row.id: (row.state, row.reason) for row in session.exec(select(Message))}
     assert reasons == {fresh: ("expired", "validity_over"), failed: ("expired", "EC_ABSENT_SUBSCRIBER")}
+
+
+def test_waiting_messages_to_whom_consent_forbids_them_end_as_that(session: Session, engine: Engine) -> None:
+    lane = make_lane(session, message_type=MessageType.MARKETING)
+    to = ["919900000001", "919900000002"]
+    barred, over = make_batch(session, lane, to, left=timedelta(seconds=0.5))
+    change(session, "UPDATE message SET reason = 'EC_ABSENT_SUBSCRIBER'")
+    consented(session, lane, to[0], ConsentState.OPTED_OUT)
+    assert endings.expire(engine) == 2
+    found = [(row.state, row.reason) for row in (message(session, barred), message(session, over))]
+    assert found == [("suppressed", "opted_out"), ("expired", "EC_ABSENT_SUBSCRIBER")]
+    assert_tally_is_exact(session, lane)
 
 
 def test_silence_is_asked_about_at_each_time_and_then_unconfirmed(

@@ -11,18 +11,18 @@ import pytest
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch
-from tests.worker.steps import attempt, change, message, took
+from tests.worker.steps import assert_tally_is_exact, attempt, change, consent_row, consented, message, took
 from worker import fates, reasons
 from worker.db import database_now
 from worker.gate import BARRED, BARRED_ENDS_AS
-from worker.infobip.statuses import verdict
+from worker.infobip.statuses import Verdict, verdict
 from worker.locking import LockedMessage, lock
 from worker.models import Attempt, Message
 from worker.sentences import SENTENCES
 from worker.settings import settings
 from worker.states import FINAL, State, may_become
 from worker.transitions import Transitions
-from worker.words import FAILURES, MOST_WORDS, AttemptOutcome, Outcome
+from worker.words import FAILURES, MOST_WORDS, AttemptOutcome, ConsentSource, ConsentState, Outcome
 
 Step = Callable[[Transitions, LockedMessage], None]
 
@@ -34,6 +34,11 @@ FAILED_WITH = {
     Outcome.UNKNOWN: verdict(29, 4, None, None),
     Outcome.ACCOUNT: verdict(12, 5, None, None),  # no credit
 }
+
+
+BLOCKED = verdict(14, 5, None, None)  # on a block list
+DND = verdict(10, 5, None, None)  # on a do-not-disturb register
+RECIPIENT = "919900000000"  # the first of `standing`
 
 
 def failing(outcome: Outcome) -> Step:
@@ -67,6 +72,7 @@ FATES = {
     "expire": Fate(lambda t, m: fates.expire(t, m, reasons.VALIDITY_OVER), State.EXPIRED),
     "leave_unconfirmed": Fate(lambda t, m: fates.leave_unconfirmed(t, m, reasons.NO_REPORT), State.UNCONFIRMED),
     "note_overtaken": Fate(lambda t, m: fates.note_overtaken(t, m, AttemptOutcome.FAILED, "EC_X", "words"), None),
+    "note_block": Fate(lambda t, m: fates.note_block(t, m, BLOCKED, t.now), None),
 }
 
 
@@ -349,11 +355,47 @@ def test_unconfirmed_message_is_never_asked_about_again(session: Session, sendin
 # It is barred
 
 
-@pytest.fixture
-def barred(session: Session, sending: UUID) -> UUID:
-    """A message on its way, whose batch was cancelled in the meantime."""
+def cancel(session: Session, _: MadeLane) -> None:
     change(session, "UPDATE batch SET cancelled_at = now()")
+
+
+def opt_out(session: Session, lane: MadeLane) -> None:
+    change(session, "UPDATE lane SET message_type = 'marketing'")
+    consented(session, lane, RECIPIENT, ConsentState.OPTED_OUT)
+
+
+def require_opt_in(session: Session, _: MadeLane) -> None:
+    change(session, "UPDATE lane SET message_type = 'marketing'")
+    change(session, "UPDATE surface SET require_opt_in = true")
+
+
+def block(session: Session, lane: MadeLane) -> None:
+    consented(session, lane, RECIPIENT, ConsentState.OPTED_OUT, is_blocked=True)
+
+
+BARS = {
+    reasons.BATCH_CANCELLED: cancel,
+    reasons.OPTED_OUT: opt_out,
+    reasons.NOT_OPTED_IN: require_opt_in,
+    reasons.NUMBER_BLOCKED: block,
+}
+
+
+@pytest.fixture(params=BARS)
+def reason(session: Session, lane: MadeLane, sending: UUID, request: pytest.FixtureRequest) -> str:
+    """Why the message on its way was barred in the meantime."""
+    BARS[request.param](session, lane)
+    return str(request.param)
+
+
+@pytest.fixture
+def barred(reason: str, sending: UUID) -> UUID:
+    """A message on its way that was barred in the meantime."""
     return sending
+
+
+def test_whatever_bars_a_message_is_played() -> None:
+    assert set(BARS) == set(BARRED_ENDS_AS)
 
 
 @pytest.mark.parametrize(
@@ -361,11 +403,15 @@ def barred(session: Session, sending: UUID) -> UUID:
     [failing(Outcome.TRANSIENT), failing(Outcome.ACCOUNT), releasing(), fates.end_unsent],
     ids=["fail", "fail for the account's trouble", "release", "end_unsent"],
 )
-def test_barred_message_ends_where_another_would_go_on(session: Session, barred: UUID, step: Step) -> None:
+def test_barred_message_ends_where_another_would_go_on(
+    session: Session, lane: MadeLane, barred: UUID, reason: str, step: Step
+) -> None:
     take(session, barred, step)
     moved, settled = rows(session, barred)
-    assert (moved.state, moved.reason) == (State.CANCELLED, reasons.BATCH_CANCELLED)
-    assert moved.finished_at is not None
+    ends_as = State.CANCELLED if reason == reasons.BATCH_CANCELLED else State.SUPPRESSED
+    assert (moved.state, moved.reason) == (ends_as, reason)
+    assert (moved.finished_at is None, moved.next_attempt_at) == (False, None)
+    assert_tally_is_exact(session, lane)
     assert settled.outcome in (AttemptOutcome.FAILED, AttemptOutcome.RELEASED)
 
 
@@ -384,14 +430,48 @@ def test_barred_message_close_to_its_end_expires_with_what_it_met(session: Sessi
     assert message(session, barred).state == State.EXPIRED
 
 
+@pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING])
+def test_barred_message_whose_time_is_over_ends_as_barred(
+    session: Session, barred: UUID, reason: str, state: State
+) -> None:
+    change(session, "UPDATE message SET state = :state", state=state)
+    take(session, barred, FATES["expire"].step)
+    moved = message(session, barred)
+    assert (moved.state, moved.reason) == (BARRED_ENDS_AS[reason], reason)
+
+
 def test_barred_message_in_doubt_waits_for_what_the_logs_say(session: Session, barred: UUID) -> None:
     take(session, barred, doubting)
     take(session, barred, releasing())
     assert message(session, barred).state == State.SENDING
 
 
+# Its recipient is blocked
+
+
+def test_block_that_is_told_opts_its_recipient_out_whatever_becomes_of_the_message(
+    session: Session, lane: MadeLane, sending: UUID
+) -> None:
+    take(session, sending, FATES["note_block"].step)
+    person = consent_row(session, lane, RECIPIENT)
+    assert (person.state, person.source, person.blocked) == (ConsentState.OPTED_OUT, ConsentSource.PROVIDER, True)
+    assert message(session, sending).state == State.SENDING
+
+
+def test_of_what_is_told_of_a_person_in_one_transaction_the_widest_block_counts(
+    session: Session, lane: MadeLane, sending: UUID
+) -> None:
+    def told(*verdicts: Verdict) -> None:
+        take(session, sending, *((lambda t, m, one=one: fates.note_block(t, m, one, t.now)) for one in verdicts))
+
+    told(DND)
+    assert not consent_row(session, lane, RECIPIENT).blocked
+    told(DND, BLOCKED, DND)
+    assert consent_row(session, lane, RECIPIENT).blocked
+
+
 def test_whatever_bars_a_message_has_an_end_that_it_may_come_to_and_a_sentence() -> None:
-    assert set(re.findall(r"'(\w+)'", BARRED)) == set(BARRED_ENDS_AS)
+    assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", BARRED)) == set(BARRED_ENDS_AS)
     for reason, end in BARRED_ENDS_AS.items():
         assert may_become(State.SENDING, end)
         assert may_become(State.SENT, end)

@@ -28,10 +28,12 @@ def place(**given: object) -> Place:
     values = {
         "now": NOW,
         "surface_id": UUID(int=1),
+        "credential_id": UUID(int=3),
         "lane_id": UUID(int=2),
         "channel": Channel.SMS,
         "message_type": "transactional",
         "sender": "ACME",
+        "needs_opt_in": False,
         "default_country": None,
         "values": Values(),
         "validity": timedelta(hours=1),
@@ -50,7 +52,14 @@ def test_name_and_id_lead_to_the_same_place(session: Session) -> None:
     by_name, by_id = find_place(session, "otp"), find_place(session, str(surface.id).upper())
     assert by_name == by_id
     assert (by_name.surface_id, by_name.sender, by_name.default_country) == (surface.id, "ACME", "IN")
+    assert (by_name.credential_id, by_name.needs_opt_in) == (surface.credential_id, False)
     assert (by_name.values, by_name.validity) == (Values(callback_data="s"), timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("requires", [True, False])
+def test_place_needs_an_opt_in_where_its_surface_requires_it(session: Session, requires: bool) -> None:
+    configure(session, surface={"message_type": "marketing", "require_opt_in": requires})
+    assert find_place(session, "otp").needs_opt_in is requires
 
 
 def test_each_reference_is_answered_by_itself(session: Session) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.recipients import BadRecipient, normalise
+from worker.recipients import BadRecipient, is_number, normalise
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,23 @@ def test_what_was_normalised_stays_as_it_is(to: str, country: str | None) -> Non
     except BadRecipient:
         return
     assert normalise("+" + digits, country) == digits
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("919876543210", True),
+        ("4791234567", True),
+        ("29012345", True),  # Saint Helena has such short ones
+        ("5616161", False),  # a short code
+        ("56161", False),
+        ("+919876543210", False),  # not as it is stored
+        ("KITEBK", False),
+        ("", False),
+    ],
+)
+def test_short_codes_and_names_are_no_numbers(text: str, expected: bool) -> None:
+    assert is_number(text) is expected
 
 
 def test_plain_number_takes_the_fast_path() -> None:

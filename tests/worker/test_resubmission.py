@@ -9,7 +9,20 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch, route_of
-from tests.worker.steps import absent, accepted, attempt, change, doubted, looks_due, set_faults, state
+from tests.worker.steps import (
+    absent,
+    accepted,
+    assert_tally_is_exact,
+    attempt,
+    change,
+    consented,
+    doubted,
+    looks_due,
+    message,
+    set_faults,
+    state,
+    states,
+)
 from worker.infobip.client import Infobip
 from worker.infobip.reports import Report
 from worker.look_plans import Look
@@ -19,6 +32,7 @@ from worker.rates import Grant, Rates
 from worker.resubmission import resubmit
 from worker.sending import Dispatcher
 from worker.settings import Settings
+from worker.words import ConsentState
 
 
 def test_a_doubt_that_never_landed_goes_out_again_under_its_number_after_each_look(
@@ -133,6 +147,25 @@ def test_absent_attempts_that_may_not_leave_do_not_stand_in_the_way_of_others(
     lookups.look()
     dispatcher.deliver(sandbox_lane.id, 1)
     assert accepted(sandbox) == [f"{free}-1", f"{paused}-1"]
+
+
+def test_what_is_absent_of_one_who_opted_out_meanwhile_does_not_go_out_again(
+    session: Session, sandbox_lane: MadeLane, sandbox: str, lookups: Lookups, dispatcher: Dispatcher
+) -> None:
+    change(session, "UPDATE lane SET message_type = 'marketing'")
+    ids = make_batch(session, sandbox_lane, ["919900000001", "919900000002"])
+    doubted(session, sandbox_lane)
+    absent(session, lookups)
+    consented(session, sandbox_lane, "919900000001", ConsentState.OPTED_OUT)
+    dispatcher.deliver(sandbox_lane.id, 1)
+    assert accepted(sandbox) == [f"{ids[1]}-1"]
+    assert states(session, ids) == ["sending", "sent"]  # the logs are asked once more
+    looks_due(session)
+    lookups.look()
+    assert states(session, ids)[0] == "suppressed"
+    assert message(session, ids[0]).reason == "opted_out"
+    assert attempt(session, ids[0]).outcome == "released"
+    assert_tally_is_exact(session, sandbox_lane)
 
 
 def test_what_is_absent_when_the_account_changes_does_not_go_to_the_new_one(

@@ -10,12 +10,22 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch
-from tests.worker.steps import attempt, change, lane_row, set_faults, states, took
+from tests.worker.steps import accepted, attempt, change, consented, lane_row, set_faults, states, took
 from worker import holds
 from worker.lookups import Lookups
 from worker.models import Submission
 from worker.rates import Grant
 from worker.sending import Dispatcher
+from worker.settings import settings
+from worker.words import ConsentState
+
+
+@pytest.fixture
+def marketing(session: Session, sandbox_lane: MadeLane) -> MadeLane:
+    """The lane that leads to the sandbox, for marketing."""
+    session.execute(text("UPDATE surface SET message_type = 'marketing'"))
+    change(session, "UPDATE lane SET message_type = 'marketing'")
+    return sandbox_lane
 
 
 def test_everything_due_is_sent(session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher) -> None:
@@ -135,3 +145,58 @@ def test_a_lane_without_tokens_is_left_to_a_nudge_and_keeps_nobody_waiting(
     make_batch(session, sandbox_lane, ["919900000001"])
     dispatcher.deliver(sandbox_lane.id, 20)
     assert nudged == [(sandbox_lane.id, "transactional", 0.7)]
+
+
+def opted_out(session: Session, lane: MadeLane, count: int) -> list[str]:
+    numbers = [f"9198{n:08d}" for n in range(count)]
+    for number in numbers:
+        consented(session, lane, number, ConsentState.OPTED_OUT)
+    return numbers
+
+
+def test_a_claim_that_only_ends_what_is_barred_is_followed_by_the_next(
+    session: Session, marketing: MadeLane, dispatcher: Dispatcher, sandbox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_settings", settings().model_copy(update={"submission_size": 3}))
+    barred = make_batch(session, marketing, opted_out(session, marketing, 7))
+    free = make_batch(session, marketing, ["919900000001", "919900000002"])
+    dispatcher.deliver(marketing.id, 20)
+    assert states(session, barred + free) == ["suppressed"] * 7 + ["sent"] * 2
+    assert sorted(accepted(sandbox)) == sorted(f"{message_id}-1" for message_id in free)
+
+
+def test_tokens_come_back_for_what_ends_instead_of_leaving(
+    session: Session, marketing: MadeLane, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(dispatcher, "_take_tokens", lambda _: taken.append(10) or Grant(10))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(dispatcher._rates, "give_back", lambda _, __, unused: taken.append(-unused))
+    make_batch(session, marketing, [*opted_out(session, marketing, 14), "919900000001", "919900000002"])
+    dispatcher.deliver(marketing.id, 20)
+    assert sum(taken) == 2
+
+
+def test_a_full_claim_calls_others_though_some_of_it_ends(
+    session: Session, marketing: MadeLane, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nudged: list[tuple[UUID, str, float]] = []
+    monkeypatch.setattr(dispatcher, "_nudge", lambda *nudge: nudged.append(nudge))
+    monkeypatch.setattr(dispatcher, "_settings", settings().model_copy(update={"submission_size": 3}))
+    make_batch(session, marketing, [*opted_out(session, marketing, 2), "919900000001", "919900000002"])
+    dispatcher.deliver(marketing.id, 20)
+    assert nudged == [(marketing.id, "marketing", 0.0)]
+
+
+def test_probes_go_past_those_that_are_barred_and_are_not_spent_on_them(
+    session: Session, marketing: MadeLane, dispatcher: Dispatcher, sandbox: str
+) -> None:
+    barred = make_batch(session, marketing, opted_out(session, marketing, 3))
+    change(session, "UPDATE lane SET kind = 'account', probe_at = now()")
+    dispatcher.deliver(marketing.id, 20)
+    assert states(session, barred) == ["suppressed"] * 3
+    assert (lane_row(session, marketing).kind, lane_row(session, marketing).probes) == ("account", 0)
+    free = make_batch(session, marketing, ["919900000001"])
+    dispatcher.deliver(marketing.id, 20)
+    assert states(session, free) == ["sent"]
+    assert lane_row(session, marketing).kind is None
+    assert accepted(sandbox) == [f"{free[0]}-1"]

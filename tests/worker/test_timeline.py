@@ -4,13 +4,15 @@ from uuid import UUID
 
 import pytest
 
-from worker import reasons
+from worker import reasons, replies
+from worker.consent import OLDER
 from worker.ids import new_id
-from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
+from worker.inbound_timeline import NO_REPLY, inbound_timeline, why_no_reply
+from worker.models import Attempt, Batch, ConsentChange, DeliveryReport, InboundMessage, Message, Submission
 from worker.sentences import SENTENCES, explain
 from worker.states import WAITING, State
 from worker.timeline import situation, timeline
-from worker.words import AttemptOutcome
+from worker.words import Action, AttemptOutcome
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 ID = new_id()
@@ -171,7 +173,7 @@ SENTENCES_BY_STATE = {
     State.DELIVERED: None,
     State.FAILED: "Failed.",
     State.EXPIRED: "Expired.",
-    State.SUPPRESSED: "Not sent.",
+    State.SUPPRESSED: "Not sent again.",
     State.CANCELLED: "Cancelled.",
     State.UNCONFIRMED: "Unconfirmed.",
 }
@@ -207,6 +209,10 @@ def test_stopped_batch_is_told_only_of_what_waits(state: State) -> None:
         (State.UNCONFIRMED, {"reason": reasons.NO_REPORT}, "no final report"),
         (State.CANCELLED, {"reason": reasons.BATCH_CANCELLED}, "batch was cancelled"),
         (State.CANCELLED, {}, "Cancelled."),
+        (State.SUPPRESSED, {"reason": reasons.OPTED_OUT}, "Not sent: The recipient has opted out"),
+        (State.SUPPRESSED, {"reason": reasons.NOT_OPTED_IN}, "Not sent: The surface requires an opt-in"),
+        (State.SUPPRESSED, {"reason": reasons.NUMBER_BLOCKED}, "Not sent: Infobip reported that the number is blocked"),
+        (State.SUPPRESSED, {"reason": reasons.OPTED_OUT, "attempt_count": 2}, "Not sent again: The recipient has"),
     ],
 )
 def test_situation_is_one_sentence_about_where_and_what_next(state: State, fields: dict, words: str) -> None:
@@ -245,3 +251,97 @@ def test_every_code_of_ours_has_a_sentence_and_unknown_ones_stand_for_themselves
     assert codes == set(SENTENCES)
     assert explain("EC_FROM_THE_FUTURE") == "EC_FROM_THE_FUTURE"
     assert explain("EC_ABSENT_SUBSCRIBER") != "EC_ABSENT_SUBSCRIBER"
+
+
+@pytest.mark.parametrize("reason", [reasons.OPTED_OUT, reasons.NOT_OPTED_IN, reasons.NUMBER_BLOCKED])
+def test_suppressed_at_birth_is_told_in_two_events(reason: str) -> None:
+    accepted, finished = timeline(message(State.SUPPRESSED, finished_at=START, reason=reason), [], [], [])
+    assert accepted["kind"] == "accepted"
+    assert finished == {
+        "at": START,
+        "kind": "finished",
+        "state": State.SUPPRESSED,
+        "reason": reason,
+        "sentence": SENTENCES[reason],
+    }
+
+
+def test_suppressed_between_two_attempts_is_told_after_the_first() -> None:
+    told = kinds(
+        message(State.SUPPRESSED, attempt_count=1, finished_at=at(65), reason=reasons.OPTED_OUT),
+        [attempt(1, 1, answered_at=at(2), outcome="failed", code="EC_ABSENT_SUBSCRIBER")],
+        [],
+        [report(1, 4)],
+    )
+    assert told == ["accepted", "attempt", "accepted_by_infobip", "report", "finished"]
+
+
+def inbound(**fields: Any) -> InboundMessage:
+    given = {"credential_id": ID, "sender": "919876543210", "received_at": at(-2), "created_at": at(-1)}
+    return InboundMessage(**{**given, **fields})
+
+
+def test_reply_begins_with_what_it_answers() -> None:
+    stop = inbound(action=Action.OPT_OUT, keyword="STOP", reply_id=ID)
+    first, second = timeline(message(State.QUEUED), [], [], [], stop)
+    assert first == {
+        "at": at(-2),
+        "kind": "inbound",
+        "inbound_id": stop.id,
+        "action": Action.OPT_OUT,
+        "keyword": "STOP",
+    }
+    assert second["kind"] == "accepted"
+
+
+def change(**fields: Any) -> ConsentChange:
+    return ConsentChange(**{"recipient": "919876543210", "credential_id": ID, "changed_at": START, **fields})
+
+
+def test_inbound_message_is_told_from_the_handset_to_its_reply() -> None:
+    events = inbound_timeline(
+        inbound(action=Action.OPT_OUT, keyword="STOP", consent="opted_out", reply_id=ID),
+        change(state="opted_out"),
+        message(State.SENT, attempt_count=1),
+        [attempt(1, 1, answered_at=at(2), outcome="accepted")],
+    )
+    assert events == [
+        {"at": at(-2), "kind": "received"},
+        {"at": at(-1), "kind": "stored"},
+        {"at": START, "kind": "read", "action": Action.OPT_OUT, "keyword": "STOP"},
+        {"at": START, "kind": "consent", "state": "opted_out"},
+        {
+            "at": START,
+            "kind": "replied",
+            "message_id": ID,
+            "state": State.SENT,
+            "sentence": "Infobip accepted the message; its delivery report is awaited.",
+        },
+    ]
+
+
+def test_inbound_message_without_reply_says_why() -> None:
+    told = inbound_timeline(inbound(action=Action.HELP, keyword="HELP", no_reply=replies.TOO_SOON), None, None, [])
+    assert [event["kind"] for event in told] == ["received", "stored", "read", "not_replied"]
+    assert told[-1]["reason"] == replies.TOO_SOON
+    assert told[-1]["sentence"] == NO_REPLY[replies.TOO_SOON]
+
+
+def test_inbound_message_that_is_not_settled_is_told_until_it_was_stored() -> None:
+    waiting = inbound()
+    assert [event["kind"] for event in inbound_timeline(waiting, None, None, [])] == ["received", "stored"]
+    assert why_no_reply(waiting) is None
+
+
+@pytest.mark.parametrize(("action", "code"), [("custom:JOIN: now", Action.CUSTOM), ("other_number",) * 2])
+def test_action_that_nothing_answers_is_the_reason_itself(action: str, code: str) -> None:
+    unanswered = inbound(action=action)
+    assert inbound_timeline(unanswered, None, None, [])[-1]["reason"] == code
+    assert why_no_reply(unanswered) == NO_REPLY[code]
+
+
+def test_every_code_for_no_reply_has_its_sentence() -> None:
+    constants = {value for name, value in vars(replies).items() if name.isupper() and isinstance(value, str)}
+    codes = constants - {replies.KEYWORD_PLACE}
+    assert codes | {OLDER, Action.CUSTOM, Action.OTHER_NUMBER} == set(NO_REPLY)
+    assert all(sentence.endswith(".") for sentence in NO_REPLY.values())

@@ -11,7 +11,7 @@ INDEX = st.integers(0, 7)
 STATUSES = st.sampled_from(
     [
         *(Said.ACCEPTED, Said.ACCEPTED, Said.ACCEPTED, Said.ACCEPTED, Said.SYSTEM_ERROR, Said.SYSTEM_ERROR),
-        *(Said.BAD_NUMBER, Said.NO_CREDIT, Said.STRANGE, Said.UNKNOWN, None),
+        *(Said.BAD_NUMBER, Said.NO_CREDIT, Said.STRANGE, Said.UNKNOWN, Said.BLOCKED, None),
     ]
 )
 FATES = st.builds(
@@ -24,7 +24,7 @@ FEW_FATES = st.lists(FATES, min_size=1, max_size=3)
 NEWS = st.sampled_from(
     [
         *(Said.AWAY, Said.AWAY, Said.AWAY, Said.DELIVERED, Said.REFUSED_FOR_GOOD, Said.PENDING, Said.TO_OPERATOR),
-        *(Said.EXPIRED, Said.UNKNOWN, Said.NO_CREDIT, Said.STRANGE, Said.DUPLICATE),
+        *(Said.EXPIRED, Said.UNKNOWN, Said.NO_CREDIT, Said.STRANGE, Said.DUPLICATE, Said.BLOCKED, Said.ON_REGISTER),
     ]
 )
 LOG_TROUBLES = st.sampled_from(
@@ -41,7 +41,9 @@ SEND_DEATHS = st.sampled_from(
 LOOK_DEATHS = st.sampled_from(
     [*[None] * 12, Boundary.LOOK_TAKEN, Boundary.LOGS_READ, Boundary.LOOK_WRITTEN, Boundary.LOOK_COMMITTED]
 )
-STEERING = st.sampled_from([*["hold and free"] * 6, "pause", "pause", "new key", "new account", "cancel"])
+STEERING = st.sampled_from(
+    [*["hold and free"] * 6, "pause", "pause", "new key", "new account", "cancel", "stop", "stop", "join", "start"]
+)
 LEASE_DEATHS = st.sampled_from([*[None] * 6, Boundary.LEASE_WRITTEN, Boundary.LEASE_COMMITTED])
 
 

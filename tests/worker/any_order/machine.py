@@ -3,6 +3,7 @@ a model of Infobip, which checks with each request that
 
 - nothing leaves after `expires_at`, and none carries more validity than remains;
 - no submission that was opened after its batch was cancelled, or while it was paused, leaves with a message of it;
+- none that was opened after somebody opted out, or Infobip's report of a block came, leaves with a message to them;
 - no attempt is accepted while another one of its message was, of which Infobip told no failure.
 
 After each step the tables are held to the promises in `promises.py`; at the end, with all faults over, time passes
@@ -15,7 +16,7 @@ import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -35,12 +36,15 @@ from structlog.testing import capture_logs
 from tests.factories import make_batch, make_lane
 from tests.worker.any_order import draws, promises, tables
 from tests.worker.any_order.model_infobip import Attempt, Fate, ModelInfobip, Said, Sent, Status, Stopped, Told, Way
+from tests.worker.any_order.model_people import WORDS, ModelPeople
 from tests.worker.any_order.stand_ins import Budget, EveryToken, until_death
 from tests.worker.any_order.tables import World, is_within
-from worker import answers, endings, holds, models, recovery, steering
+from worker import answers, consents, endings, holds, models, recovery, steering
 from worker.boundaries import Boundary
 from worker.claims import claim
-from worker.db import transact
+from worker.consent import NOTHING_SAID, said
+from worker.consents import Person
+from worker.db import database_now, transact
 from worker.errors import SendError
 from worker.infobip.answers import Answer
 from worker.infobip.reports import parse_item
@@ -51,14 +55,16 @@ from worker.resubmission import resubmit
 from worker.sending import Dispatcher
 from worker.settings import Settings
 from worker.submissions import OpenSubmission
+from worker.words import ConsentSource, MessageType
 
 T = TypeVar("T")
 
 SOON = 100  # seconds
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)  # when it begins
 ROUNDS_TO_THE_END = 40  # the later ones pass twice as much time, each
 
 _LEAVING = text("""
-    SELECT id, batch_id, extract(epoch FROM expires_at - statement_timestamp())::float8 AS remaining_seconds
+    SELECT id, batch_id, recipient, extract(epoch FROM expires_at - statement_timestamp())::float8 AS remaining_seconds
     FROM message WHERE id = ANY(:ids)
 """)
 _CANCEL = text("UPDATE batch SET cancelled_at = statement_timestamp() WHERE id = :batch")
@@ -80,7 +86,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.batches: list[UUID] = []
         self.blocked: set[UUID] = set()  # batches that are cancelled or paused
         self.cancelled: set[UUID] = set()
-        self.blocked_at_opening: dict[UUID, frozenset[UUID]] = {}  # by submission
+        self.people = ModelPeople()
+        self.heard: set[tables.Key] = set()  # reports that were stored
+        # By submission: the batches, and the people.
+        self.blocked_at_opening: dict[UUID, tuple[frozenset[UUID], frozenset[str]]] = {}
         self.opened: list[OpenSubmission] = []  # by processes that have yet to send them
         self.stopped: list[tuple[OpenSubmission, Answer | SendError]] = []  # sent, and the outcome not yet recorded
         self.pushed: set[tables.Key] = set()
@@ -94,7 +103,7 @@ class AnyOrder(RuleBasedStateMachine):
         self._numbers = itertools.count(919900000000)
         tables.begin(engine)
         with Session(engine, expire_on_commit=False) as session:
-            self.lane = make_lane(session)
+            self.lane = make_lane(session, message_type=MessageType.MARKETING)
         self._logs = capture_logs(processors=[structlog.processors.format_exc_info])
         self.logged = self._logs.__enter__()
 
@@ -110,11 +119,12 @@ class AnyOrder(RuleBasedStateMachine):
         """The promises that a request is held to as it leaves."""
         ids = [message_id for (message_id, _), _ in sent.messages]
         rows = {row.id: row for row in self._transact(lambda session: session.execute(_LEAVING, {"ids": ids}).all())}
-        blocked = self.blocked_at_opening.get(sent.bulk_id, self.blocked)
+        blocked, unwilling = self.blocked_at_opening.get(sent.bulk_id, (self.blocked, self.people.unwilling))
         for (message_id, _), validity in sent.messages:
             left = rows[message_id].remaining_seconds
             assert 1 <= validity <= left, f"a validity of {validity} s, with {left} s left"
             assert rows[message_id].batch_id not in blocked, "its batch was paused or cancelled when this was opened"
+            assert rows[message_id].recipient not in unwilling, "its recipient had opted out when this was opened"
 
     # Enqueue, open, send, record: the send path, step by step, or at once.
 
@@ -149,9 +159,10 @@ class AnyOrder(RuleBasedStateMachine):
         if is_probe and not holds.take_probe(session, self.lane.id):
             return None
         now, most = self.monotonic(), 1 if is_probe else limit
-        return resubmit(session, route, most, now, self.settings, is_probe=is_probe) or claim(
-            session, route, most, self.settings.lease_seconds, now, is_probe=is_probe
-        )
+        again = resubmit(session, route, most, now, self.settings, is_probe=is_probe)
+        if again is not None:
+            return again
+        return claim(session, route, most, self.settings.lease_seconds, now, is_probe=is_probe).submission
 
     @precondition(lambda self: self.opened)
     @rule(which=draws.INDEX, fates=draws.FEW_FATES, stops=st.booleans())
@@ -264,6 +275,9 @@ class AnyOrder(RuleBasedStateMachine):
             self._transact(lambda session: self._change_credential(session, is_moved=what == "new account"))
         elif what == "hold and free":
             steering.hold_and_free(self.engine)
+        elif what in WORDS:
+            recipients = [message.recipient for message in self.world.messages.values()]
+            self._say(_pick(recipients, which), what)
         elif batch not in self.cancelled:
             self.blocked.add(batch)
             if what == "pause":
@@ -284,6 +298,19 @@ class AnyOrder(RuleBasedStateMachine):
         session.execute(_NEW_ACCOUNT if is_moved else _NEW_KEY, {"id": self.lane.credential_id})
         holds.release(session, self.lane.credential_id)
 
+    def _say(self, recipient: str, word: str) -> None:
+        """A person writes to the credential, and it is stored what follows."""
+
+        def work(session: Session) -> None:
+            person, now = Person(recipient, self.lane.credential_id), database_now(session)
+            before = consents.read(session, [person]).get(person, NOTHING_SAID)
+            window = self.settings.double_opt_in_window
+            after = said(before, WORDS[word], ConsentSource.KEYWORD, now, pending_for=window)
+            consents.write(session, {person: after}, [consents.Said(person=person, standing=after, reason=word)])
+
+        self._transact(work)
+        self.people.say(recipient, word, self.passed_seconds)
+
     @rule(seconds=draws.SECONDS)
     def pass_time(self, seconds: float | None) -> None:
         """Without a number: until the next thing falls due, a little while if one is."""
@@ -298,8 +325,10 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def promises_hold(self) -> None:
         world = self.world = self._transact(World.read)
+        blocked = frozenset(self.blocked), frozenset(self.people.unwilling)
         for submission in world.submissions:
-            self.blocked_at_opening.setdefault(UUID(submission.id), frozenset(self.blocked))
+            self.blocked_at_opening.setdefault(UUID(submission.id), blocked)
+        self._hear_of_blocks()
         troubles = [entry for entry in self.logged if entry["log_level"] == "error"]
         assert not troubles, "\n".join(entry.get("exception", str(entry)) for entry in troubles)
         for check in promises.OF_THE_TABLES:
@@ -308,6 +337,19 @@ class AnyOrder(RuleBasedStateMachine):
             check_both(world, self.infobip)
         promises.check_reports(world, self.infobip, self.pushed, self.strangers)
         promises.check_deliveries(world, self.delivered)
+        promises.check_consent(world, self.people)
+
+    def _hear_of_blocks(self) -> None:
+        """What Infobip has told of people: in reports that were stored, and maybe in answers."""
+        blocks = (Said.BLOCKED, Said.ON_REGISTER)
+        for (message_id, _), seen in self.infobip.seen.items():
+            if any(told.status in blocks for told in seen.history):
+                self.people.named.add(self.world.messages[message_id].recipient)
+        for message_id, _, status_id, done_at in set(self.world.reports) - self.heard:
+            if status_id in [status.id for status in blocks]:
+                told_at = self.passed_seconds if done_at is None else (done_at - NOON).total_seconds()
+                self.people.block(self.world.messages[message_id].recipient, told_at)
+        self.heard |= set(self.world.reports)
 
     def teardown(self) -> None:
         try:

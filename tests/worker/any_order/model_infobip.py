@@ -58,6 +58,8 @@ class Said:
     UNKNOWN = Status(29, 4)
     STRANGE = Status(7007, 2, fails=True)
     DUPLICATE = Status(23, 5)
+    BLOCKED = Status(14, 5, fails=True)
+    ON_REGISTER = Status(10, 5, fails=True)  # of those who are not to be disturbed
 
 
 class Way(StrEnum):

@@ -9,8 +9,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from tests.worker.any_order.model_infobip import Attempt, ModelInfobip, Told
+from tests.worker.any_order.model_people import ModelPeople
 from tests.worker.any_order.tables import Key, World
 from worker import retry
+from worker.reasons import NUMBER_BLOCKED, OPTED_OUT
 from worker.states import FINAL, REASONED, WAITING, State, may_become
 from worker.words import UNSETTLED, AttemptOutcome
 
@@ -67,12 +69,12 @@ def check_open_attempts(world: World, infobip: ModelInfobip) -> None:
 
 
 def check_ends(world: World, infobip: ModelInfobip) -> None:
-    """Nothing is cancelled but with its batch, and nothing expires before its last margin. Neither ends a message that
-    Infobip has accepted and shows in its logs. In a batch that is cancelled, none waits anew."""
+    """Nothing is cancelled but with its batch, and nothing expires before its last margin. Neither they nor consent end
+    a message that Infobip has accepted and shows in its logs. In a batch that is cancelled, none waits anew."""
     for step in world.steps:
         if step.state in WAITING:
             assert not world.messages[UUID(step.message_id)].is_cancelled
-        if step.state in (State.CANCELLED, State.EXPIRED):
+        if step.state in (State.CANCELLED, State.EXPIRED, State.SUPPRESSED):
             shown = infobip.open_attempts(UUID(step.message_id), are_shown=True)
             assert not shown, f"{step.was} became {step.state}, but Infobip has {shown}"
     for message in world.messages.values():
@@ -118,6 +120,16 @@ def check_reports(world: World, infobip: ModelInfobip, pushed: set[Key], strange
     assert pushed <= stored
     assert stored <= pushed | {key(row) for row in infobip.rows_given}
     assert world.unmatched == strangers
+
+
+def check_consent(world: World, people: ModelPeople) -> None:
+    """Nothing is suppressed but to those who said stop, or of whom Infobip told a block. How people stand is the last
+    that their history says."""
+    for message in world.messages.values():
+        if message.state == State.SUPPRESSED:
+            assert message.recipient in people.named, "nobody said anything"
+            assert message.reason in (OPTED_OUT, NUMBER_BLOCKED)
+    assert not world.forgotten
 
 
 def check_deliveries(world: World, delivered: Iterable[Attempt]) -> None:

@@ -53,7 +53,7 @@ def _seconds_until(column: str) -> str:
 _WORLD = text(f"""
     WITH steps AS (DELETE FROM step RETURNING *),
     messages AS (
-        SELECT m.id, m.lane_id, m.batch_id, m.state, m.reason, m.attempt_count, m.validity_seconds,
+        SELECT m.id, m.lane_id, m.batch_id, m.recipient, m.state, m.reason, m.attempt_count, m.validity_seconds,
                {_seconds_until("m.next_attempt_at")} AS due_in, {_seconds_until("m.expires_at")} AS expires_in,
                {_seconds_until("m.finished_at")} AS finished_in, b.cancelled_at IS NOT NULL AS is_cancelled,
                m.held AND b.held_through IS NULL AS is_held_astray
@@ -62,6 +62,10 @@ _WORLD = text(f"""
         SELECT message_id, number, outcome, {_seconds_until("look_at")} AS look_in FROM attempt
     ), submissions AS (
         SELECT id, outcome IS NULL AS is_open, {_seconds_until("lease_until")} AS lease_left FROM submission
+    ), forgotten AS (
+        SELECT recipient FROM consent c WHERE (c.state, c.source, c.blocked, c.changed_at) IS DISTINCT FROM (
+            SELECT (h.state, h.source, h.blocked, h.changed_at) FROM consent_change h
+            WHERE h.recipient = c.recipient ORDER BY h.id DESC LIMIT 1)
     ), reports AS (SELECT message_id, attempt, status_id, done_at FROM delivery_report),
     counts AS (SELECT subject_id, state, reason, sum(n) AS n FROM tally GROUP BY 1, 2, 3 HAVING sum(n) <> 0)
     SELECT json_build_object(
@@ -71,6 +75,7 @@ _WORLD = text(f"""
         'submissions', (SELECT coalesce(json_agg(s ORDER BY s.id), '[]') FROM submissions s),
         'reports', (SELECT coalesce(json_agg(r), '[]') FROM reports r),
         'counts', (SELECT coalesce(json_agg(c), '[]') FROM counts c),
+        'forgotten', (SELECT coalesce(json_agg(recipient), '[]') FROM forgotten),
         'unmatched', (SELECT count(*) FROM unmatched_report))::text
 """)
 
@@ -89,6 +94,7 @@ class World:
     reports: list[Key] = field(default_factory=list)
     tally: dict[tuple[str, str, str], int] = field(default_factory=dict)
     unmatched: int = 0
+    forgotten: list[str] = field(default_factory=list)  # whose history does not end in how they stand
 
     @classmethod
     def read(cls, session: Session) -> "World":
@@ -107,6 +113,7 @@ class World:
             ],
             tally={(row.subject_id, row.state, row.reason): row.n for row in read.counts},
             unmatched=read.unmatched,
+            forgotten=read.forgotten,
         )
 
     @property

@@ -181,3 +181,38 @@ def test_an_answer_is_recorded_of_its_attempt_though_an_earlier_one_was_delivere
 ) -> None:
     play(machine, *SECOND_IS_OPENED, send(fate), happen(Said.DELIVERED, which=first), record())
     assert outcomes(machine) == ["delivered", outcome]
+
+
+WAITS_AGAIN = (enqueue(), deliver(), happen(Said.AWAY), step("pass_time", seconds=70))
+
+
+def test_a_stop_between_two_attempts_is_the_end(machine: AnyOrder) -> None:
+    play(machine, *WAITS_AGAIN, steer("stop"), deliver())
+    assert states(machine) == ["suppressed"]
+
+
+def test_who_stopped_and_asks_to_come_back_is_out_until_that_is_confirmed(machine: AnyOrder) -> None:
+    play(machine, enqueue(), steer("stop"), steer("join"), deliver(), enqueue())
+    play(machine, steer("stop", 1), steer("join", 1), steer("start", 1), deliver())
+    assert states(machine) == ["suppressed", "sent"]
+
+
+def test_what_was_opened_before_the_stop_still_goes_and_ends_with_it(machine: AnyOrder) -> None:
+    play(machine, enqueue(), step("open", limit=1), steer("stop"), send(Fate()), record(), happen(Said.AWAY))
+    assert states(machine) == ["suppressed"]
+
+
+def test_a_doubt_about_one_who_stopped_is_not_sent_again(machine: AnyOrder) -> None:
+    play(machine, enqueue(), deliver(VANISHED), steer("stop"), look(2), deliver())
+    assert states(machine) == ["suppressed"]
+
+
+def test_a_block_that_an_earlier_attempt_tells_of_stops_the_next(machine: AnyOrder) -> None:
+    play(machine, *WAITS_AGAIN, happen(Said.BLOCKED), deliver())
+    assert states(machine) == ["suppressed"]
+
+
+def test_a_block_in_an_answer_stops_what_else_waits_for_that_person(machine: AnyOrder) -> None:
+    play(machine, enqueue(size=1), deliver(Fate(statuses=(Said.BLOCKED,))))
+    assert states(machine) == ["failed"]
+    assert machine.world.forgotten == []
