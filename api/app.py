@@ -15,7 +15,7 @@ from api.documentation import DESCRIPTION, TAGS, complete
 from api.edge import Edge
 from api.group_commit import GroupCommit
 from api.recent import Recent
-from api.routes import batches, credentials, health, messages, reports, surfaces, webhooks
+from api.routes import batches, consents, credentials, health, inbound, messages, reports, surfaces, webhooks
 from api.shortcut import Shortcut
 from api.single_sends import write_sends
 from worker import nudges
@@ -27,6 +27,8 @@ ROUTERS = (
     messages.router,
     batches.router,
     reports.router,
+    inbound.router,
+    consents.router,
     surfaces.router,
     credentials.router,
     webhooks.router,
@@ -35,6 +37,8 @@ ROUTERS = (
 _shortcut = Shortcut(ROUTERS, (messages.send_message, webhooks.take_reports))
 _THREADS = 40
 _WAITING_THREADS = 16  # beside them, for sends that wait for their idempotency key, up to 10 s
+_CONSENT_THREADS = 8  # and for consent that is said, which waits for its turn, up to 5 s
+_GROUPS = 3  # group commits, each with its thread
 _CONNECTIONS = 20  # kept; in a rush there is one for each thread, and the group commits'
 
 
@@ -61,7 +65,7 @@ def create_app() -> FastAPI:
     engine = make_engine(
         database_url(),
         pool_size=_CONNECTIONS,
-        max_overflow=_THREADS + _WAITING_THREADS + 2 - _CONNECTIONS,
+        max_overflow=_THREADS + _WAITING_THREADS + _CONSENT_THREADS + _GROUPS - _CONNECTIONS,
         lock_seconds=5,  # a request that waits longer would take a thread from others
         statement_seconds=30,
     )
@@ -77,7 +81,8 @@ def create_app() -> FastAPI:
     groups: tuple[GroupCommit[Any, Any], ...] = (
         # About a second's worth: a flood of single sends must not keep a one-time password waiting for longer.
         GroupCommit(engine, write_sends, after_commit=announce, most_waiting=2_000),
-        GroupCommit(engine, webhooks.write_pushes),
+        GroupCommit(engine, webhooks.write_reports),
+        GroupCommit(engine, webhooks.write_inbound, after_commit=webhooks.nudge_replies),
     )
     app.state.group_commits = {group.work: group for group in groups}
     app.state.known_callers = Recent(auth.KNOWN_SECONDS)
@@ -93,6 +98,7 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     app.state.lone_sends = anyio.CapacityLimiter(_WAITING_THREADS)
+    app.state.said_consents = anyio.CapacityLimiter(_CONSENT_THREADS)
     groups = app.state.group_commits.values()
     for group in groups:
         group.start()

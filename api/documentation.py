@@ -22,9 +22,11 @@ TAGS = [
     {"name": "Messages", "description": "Send one message, find messages, and read the timeline of each."},
     {"name": "Batches", "description": "Send up to 10,000 messages in one request, and see how far they are."},
     {"name": "Reports", "description": "Every recorded delivery report, as a feed without gaps."},
+    {"name": "Inbound", "description": "What handsets wrote, what it made of consent, and how it was answered."},
+    {"name": "Consents", "description": "What people have said of marketing: read, set, imported, exported."},
     {"name": "Surfaces", "description": "What a send names: channel, message type, credential, sender."},
     {"name": "Credentials", "description": "Infobip accounts: key, address, rate, keywords, defaults."},
-    {"name": "Webhooks", "description": "Where Infobip pushes delivery reports."},
+    {"name": "Webhooks", "description": "Where Infobip pushes delivery reports and inbound messages."},
     {"name": "Health", "description": "Alive, ready, measured."},
 ]
 

@@ -12,10 +12,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from worker.dlt import check_dlt_id
 from worker.durations import parse_duration
+from worker.recipients import BadRecipient, normalise
+from worker.rows import MOST_TEXT_BYTES, text_fault
 from worker.validity import check_validity
 
 _MOST_JSON_BYTES = 64 * 1024
 _BIGGEST_INT = 2**63 - 1
+_SHORTEST_NUMBER = 7  # digits; fewer are a short code
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)")
 
 T = TypeVar("T")
@@ -64,6 +67,15 @@ def _keywords(value: Any) -> Any:
     if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
         raise ValueError("must be a list of words, or one text with commas between them")
     return list(dict.fromkeys(word.strip() for word in value if word.strip()))
+
+
+def _reply(text: str | None) -> str | None:
+    if text is None or not text.strip():
+        return None
+    fault = text_fault(text)
+    if fault is not None:
+        raise ValueError(fault)
+    return text
 
 
 def _period(value: Any) -> Any:
@@ -117,9 +129,25 @@ def _check_json(value: Any) -> None:
                 _check_json(item)
 
 
+def _number_of_ours(text: str) -> str:
+    """Infobip names our numbers with their country code: by any other form, what comes would pass for another's."""
+    if "+" in text or (text.isdigit() and len(text) >= _SHORTEST_NUMBER):
+        try:
+            normalise(text, default_country=None)
+        except BadRecipient as error:
+            raise ValueError(
+                "cannot be read as a phone number: write it with its country code, such as 919876543210"
+            ) from error
+    return text
+
+
 Text = Annotated[str, AfterValidator(_no_nul)]
 Words = Annotated[Text, AfterValidator(_has_content)]
-MessageText = Annotated[Text, Field(max_length=4_000)]
+ReplyText = Annotated[
+    Text | None,
+    AfterValidator(_reply),
+    Field(description=f"At most {MOST_TEXT_BYTES:,} bytes in UTF-8. Empty or null: not set."),
+]
 CallbackData = Annotated[Text, Field(max_length=4_000)]
 DltId = Annotated[str, AfterValidator(check_dlt_id), WithJsonSchema({"type": "string", "pattern": r"^\d{12,25}$"})]
 KeywordList = Annotated[
@@ -176,5 +204,7 @@ ApiKey = Annotated[
     ),
 ]
 InboundNumber = Annotated[
-    str, AfterValidator(_of_pattern(r"[A-Za-z0-9+]{1,20}", "must be the number or short code that handsets write to"))
+    str,
+    AfterValidator(_of_pattern(r"[A-Za-z0-9+]{1,20}", "must be the number or short code that handsets write to")),
+    AfterValidator(_number_of_ours),
 ]

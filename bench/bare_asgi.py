@@ -14,7 +14,7 @@ import orjson
 from sqlmodel import Session
 
 from api.group_commit import GroupCommit
-from api.routes.webhooks import Push, write_pushes
+from api.routes.webhooks import ReportPush, write_reports
 from bench import floor
 from worker.db import make_engine
 from worker.infobip.reports import parse_reports
@@ -24,8 +24,8 @@ _SHARD = 0  # there is one writer
 _Reports = list[dict[str, Any]]
 
 
-def _push(body: bytes) -> Push:
-    return Push(UUID(os.environ["BARE_CREDENTIAL"]), parse_reports(body))
+def _push(body: bytes) -> ReportPush:
+    return ReportPush(UUID(os.environ["BARE_CREDENTIAL"]), parse_reports(body))
 
 
 def _write_reports(session: Session, pushes: Sequence[_Reports]) -> list[None]:
@@ -104,5 +104,5 @@ async def _answer(send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-same_work = _Endpoint(_push, write_pushes)
+same_work = _Endpoint(_push, write_reports)
 floor_work = _Endpoint(_read_reports, _write_reports)

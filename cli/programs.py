@@ -45,7 +45,7 @@ def stack_programs(
     command = delivery_command()
 
     def worker(queue: str, offset: int) -> Program:
-        processes = workers if queue in SEND_QUEUES else 2  # one of them may wait for Infobip's logs
+        processes = workers if queue in SEND_QUEUES else 3  # two may wait, for Infobip's logs and inbox
         return Program(
             f"worker-{queue}",
             [*(worker_command or command), "worker", "--queues", queue, "--processes", str(processes)],

@@ -23,6 +23,7 @@ from worker.words import MessageType
 UPKEEP = "upkeep"
 QUEUES = (*MessageType, UPKEEP)
 TICK_SECONDS = 1.0
+PULL_SECONDS = 5.0
 PURGE_SECONDS = 600.0
 RECONNECT_SECONDS = 2.0
 
@@ -34,6 +35,7 @@ class TaskName(StrEnum):
     DELIVER_LANE = "worker.tasks.deliver_lane"
     SWEEP = "worker.tasks.sweep"
     LOOK = "worker.tasks.look"
+    PULL = "worker.tasks.pull"
     PURGE = "worker.tasks.purge"
 
 
@@ -99,6 +101,7 @@ def _schedule() -> dict[str, dict[str, Any]]:
         **looks,
         "sweep": _tick(TaskName.SWEEP, UPKEEP, TICK_SECONDS),
         "look": _tick(TaskName.LOOK, UPKEEP, TICK_SECONDS),
+        "pull": _tick(TaskName.PULL, UPKEEP, PULL_SECONDS),
         "purge": _tick(TaskName.PURGE, UPKEEP, PURGE_SECONDS),
     }
 

@@ -32,6 +32,12 @@ reports_total = Counter(
 unknown_codes_total = Counter(
     "delivery_unknown_codes_total", "Answers and reports with a status or error that is not in our tables."
 )
+inbound_messages_total = Counter(
+    "delivery_inbound_messages_total", "Inbound messages, by what they ask for.", ["action"]
+)
+inbound_pulls_total = Counter(
+    "delivery_inbound_pulls_total", "Requests for inbound messages, by how they ended.", ["outcome"]
+)
 webhook_requests_total = Counter(
     "delivery_webhook_requests_total", "Infobip's pushes, by what we answered.", ["kind", "status"]
 )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from worker import endings, recovery, steering
+from worker import endings, inbound, recovery, steering
 from worker.settings import Settings
 
 
@@ -27,6 +27,7 @@ SWEEPS = (
         lambda connection, _: steering.is_due(connection),
         lambda engine, _: steering.hold_and_free(engine),
     ),
+    Sweep("settle_inbound", lambda connection, _: inbound.is_due(connection), inbound.settle_stored),
 )
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from uuid import UUID
 
 import structlog
-from celery.signals import celeryd_after_setup, worker_process_init
+from celery.signals import celeryd_after_setup, worker_process_init, worker_process_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker import lanes
@@ -21,6 +21,7 @@ from worker.logs import Seldom, log_bug
 from worker.lookups import Lookups
 from worker.memory import settle_memory
 from worker.nudges import nudge, send_nudge
+from worker.pulling import Pulls
 from worker.queued import alone, arrived, tick_name
 from worker.rates import Rates
 from worker.redis_connection import redis_client
@@ -31,6 +32,7 @@ from worker.words import MessageType
 
 LANE_SECONDS = 1.0  # one task's time with a lane; then others have their turn, and a stopping worker can leave
 SWEEP_SECONDS = 3.0
+INBOX_SECONDS = 3.0  # to ask for inbound messages; many that wait are fetched over several ticks
 
 _log = structlog.get_logger()
 _absence = Seldom()
@@ -51,6 +53,11 @@ def _lookups() -> Lookups:
     return Lookups(engine(), _infobip(), LogBudget(redis_client()), settings(), nudge)
 
 
+@lru_cache(maxsize=1)
+def _pulls() -> Pulls:
+    return Pulls(engine(), _infobip(), settings(), nudge)
+
+
 @celeryd_after_setup.connect
 def _settle_memory(**_: object) -> None:
     """Before the pool is forked: so its processes share what they all have."""
@@ -60,8 +67,15 @@ def _settle_memory(**_: object) -> None:
 @worker_process_init.connect
 def _forget_what_the_parent_opened(**_: object) -> None:
     """A forked pool process must not share its parent's connections."""
-    for made in (engine, redis_client, _infobip, _dispatcher, _lookups):
+    for made in (engine, redis_client, _infobip, _dispatcher, _lookups, _pulls):
         made.cache_clear()
+
+
+@worker_process_shutdown.connect
+def _store_what_was_pulled(**_: object) -> None:
+    """In the pool process that ends: what Infobip gave it may be nowhere else."""
+    if _pulls.cache_info().currsize:
+        _pulls().stop()
 
 
 @celery_app.task(name=TaskName.LOOK_AT_DUE_LANES)
@@ -107,6 +121,13 @@ def look() -> None:
     one at a time, so that the sweeps have a process whatever Infobip does."""
     with alone(tick_name(TaskName.LOOK), settings().lease_seconds):
         _repeat("look", lambda: _lookups().look())
+
+
+@celery_app.task(name=TaskName.PULL)
+def pull() -> None:
+    """Ask Infobip for inbound messages. A task of its own, and one at a time, as `look`; two at once do no harm."""
+    with alone(tick_name(TaskName.PULL), settings().lease_seconds), _shrugging("pull"):
+        _pulls().pull(INBOX_SECONDS)
 
 
 @celery_app.task(name=TaskName.PURGE)

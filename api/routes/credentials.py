@@ -1,6 +1,7 @@
 """Credentials: the Infobip accounts that messages go through."""
 
 import secrets
+from collections.abc import Collection
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -26,8 +27,9 @@ from api.schemas.credentials import (
 from worker import holds, tally
 from worker.db import database_now, open_session
 from worker.infobip.account import Account
+from worker.keywords import FIELDS, Keywords, faults
 from worker.models import Credential, Lane, Surface
-from worker.refusals import Conflict, NotFound
+from worker.refusals import Conflict, Fault, NotFound, Refusal
 from worker.secrets import decrypt, encrypt
 from worker.settings import settings
 from worker.states import LIVE
@@ -46,6 +48,7 @@ def create_credential(
 
     def work(session: Session) -> Done:
         fields = posted.body.model_dump(exclude={"api_key"})
+        _refuse_keywords(Keywords.of(fields))
         credential = Credential(
             **fields, **_sealed(posted.body.api_key), webhook_token=encrypt(secrets.token_urlsafe(24))
         )
@@ -91,6 +94,8 @@ def change_credential(
         changes = posted.body.model_dump(exclude_unset=True, exclude={"api_key"})
         if "api_key" in posted.body.model_fields_set:
             changes |= _sealed(posted.body.api_key)
+        if not changes.keys().isdisjoint(FIELDS.values()):
+            _refuse_keywords(Keywords.of(found.model_dump() | changes), changes)
         is_moved = "api_key" in changes or changes.get("base_url", found.base_url) != found.base_url
         changes["updated_at"] = database_now(session)
         for name, value in changes.items():
@@ -139,6 +144,14 @@ def find_credential(session: Session, reference: str, *, for_update: bool = Fals
 
 def _sealed(api_key: str) -> dict[str, Any]:
     return {"api_key": encrypt(api_key), "api_key_hint": api_key[-4:] if len(api_key) >= _HINT_FROM else ""}
+
+
+def _refuse_keywords(keywords: Keywords, given: Collection[str] = ()) -> None:
+    """Where the lists contradict each other or the law. `given`: the fields of a change."""
+    found = [Fault(field, message) for field, message in faults(keywords, given)]
+    if found:
+        named = "; ".join(f"{fault.field}: {fault.message}" for fault in found[:3])
+        raise Refusal(named + ("; and more" if len(found) > 3 else ""), found)
 
 
 def _refuse_used(session: Session, credential: Credential) -> None:

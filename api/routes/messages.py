@@ -21,7 +21,7 @@ from api.schemas.sends import MessageAccepted, MessageIn, MessageItem, MessageLi
 from api.single_sends import STATUS, Send, answer_of, write_sends
 from worker.db import open_session
 from worker.enqueue import Accepted, enqueue_message
-from worker.models import Attempt, Batch, DeliveryReport, Message, Submission
+from worker.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, Submission
 from worker.orders import MessageOrder
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import NotFound, Refusal
@@ -69,7 +69,8 @@ def list_messages(caller: MayRead, database: Database, search: Annotated[Message
 
 @router.get("/{message_id}")
 def get_message(caller: MayRead, database: Database, message_id: UUID) -> MessageOut:
-    """One message with its timeline: every attempt, what Infobip answered, every report, and what happens next."""
+    """One message with its timeline: what it answers, every attempt, what Infobip said, every report, and what happens
+    next."""
     with open_session(database) as session:
         row = session.execute(_WITH_BATCH.where(col(Message.id) == message_id)).one_or_none()
         if row is None:
@@ -79,8 +80,10 @@ def get_message(caller: MayRead, database: Database, message_id: UUID) -> Messag
         reports = session.exec(select(DeliveryReport).where(DeliveryReport.message_id == message_id)).all()
         submission_ids = [attempt.submission_id for attempt in attempts]
         submissions = session.exec(select(Submission).where(col(Submission.id).in_(submission_ids))).all()
-        events = timeline(message, attempts, submissions, reports)
-        return MessageOut.model_validate({**_fields(message, batch, attempts), "timeline": events})
+        inbound = session.exec(select(InboundMessage).where(col(InboundMessage.reply_id) == message_id)).one_or_none()
+        events = timeline(message, attempts, submissions, reports, inbound)
+        fields = {**_fields(message, batch, attempts), "inbound_id": inbound.id if inbound else None}
+        return MessageOut.model_validate({**fields, "timeline": events})
 
 
 _WITH_BATCH = sa.select(Message, Batch).outerjoin(Batch, col(Batch.id) == Message.batch_id)

@@ -1,9 +1,9 @@
 """Infobip's pushes: authenticated by the token in the path, stored, committed, and only then answered 200."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,14 +16,19 @@ from api.bodies import MEBIBYTE, read_body
 from api.database import engine_of
 from api.group_commit import commit_together
 from api.recent import Recent
+from worker import inbound, unmatched
 from worker.db import open_session
-from worker.infobip.reading import Unreadable
-from worker.infobip.reports import parse_reports
+from worker.infobip.inbound import Inbound, parse_inbound
+from worker.infobip.reading import BadItem, Unreadable
+from worker.infobip.reports import Report, parse_reports
 from worker.models import Credential
+from worker.nudges import nudge
 from worker.refusals import NotFound
-from worker.reports import Items, apply_reports, keep_unreadable
+from worker.reports import apply_reports, keep_unreadable
 from worker.secrets import decrypt
 from worker.settings import settings
+from worker.unmatched import Unmatched
+from worker.words import MessageType
 
 router = APIRouter(prefix="/webhooks/infobip", tags=["Webhooks"])
 
@@ -36,13 +41,20 @@ _TAKEN = Response(b"{}", media_type="application/json")
 KNOWN_SECONDS = 2.0  # a changed token is known at most this much later
 
 
+Item = TypeVar("Item")
+
+
 @dataclass(frozen=True, slots=True)
-class Push:
-    """One webhook request: the reports in it, or a body that cannot be read and so cannot be better next time."""
+class Push(Generic[Item]):
+    """One webhook request: the items in it, or a body that cannot be read and so cannot be better next time."""
 
     credential_id: UUID
-    items: Items = ()
+    items: Sequence[Item] = ()
     unreadable: str | None = None
+
+
+ReportPush = Push[Report | BadItem]
+InboundPush = Push[Inbound | BadItem]
 
 
 KnownTokens = Recent[UUID, tuple[str, ...]]
@@ -70,17 +82,22 @@ def _unknown() -> NotFound:
 
 @router.post("/{credential_id}/{token}/reports")
 async def take_reports(request: Request, credential_id: Annotated[UUID, Depends(_authentic)]) -> Response:
-    """Delivery reports of SMS. 200 means every one of them is stored; anything else, and Infobip pushes again."""
-    body = await read_body(request, _MOST_BYTES)
-    if len(body) > _PARSED_IN_LOOP_BYTES:
-        push = await run_in_threadpool(_read_push, credential_id, body)
-    else:
-        push = _read_push(credential_id, body)
-    await commit_together(request, write_pushes, push, weight=max(1, len(push.items)))
+    """Delivery reports. 200 means every one of them is stored; anything else, and Infobip pushes again."""
+    push = await _read_push(request, credential_id, parse_reports)
+    await commit_together(request, write_reports, push, weight=max(1, len(push.items)))
     return _TAKEN
 
 
-def write_pushes(session: Session, pushes: Sequence[Push]) -> list[None]:
+@router.post("/{credential_id}/{token}/inbound")
+async def take_inbound(request: Request, credential_id: Annotated[UUID, Depends(_authentic)]) -> Response:
+    """Messages that handsets wrote. 200 means that each is stored, that it counts for consent from now on, and that its
+    reply is on its way; anything else, and Infobip pushes again."""
+    push = await _read_push(request, credential_id, parse_inbound)
+    await commit_together(request, write_inbound, push, weight=max(1, len(push.items)))
+    return _TAKEN
+
+
+def write_reports(session: Session, pushes: Sequence[ReportPush]) -> list[None]:
     """The work of their group commit. Does not commit."""
     for push in pushes:
         if push.unreadable is not None:
@@ -89,9 +106,34 @@ def write_pushes(session: Session, pushes: Sequence[Push]) -> list[None]:
     return [None] * len(pushes)
 
 
-def _read_push(credential_id: UUID, body: bytes) -> Push:
+def write_inbound(session: Session, pushes: Sequence[InboundPush]) -> list[set[UUID]]:
+    """The work of their group commit. Does not commit. The lanes to nudge stand with the first."""
+    unreadable = [
+        Unmatched(push.credential_id, "inbound: unreadable body", push.unreadable)
+        for push in pushes
+        if push.unreadable is not None
+    ]
+    unmatched.keep(session, unreadable)
+    lanes = inbound.take(session, [(push.credential_id, push.items) for push in pushes if push.items], settings())
+    return [lanes, *(set() for _ in pushes[1:])]
+
+
+def nudge_replies(lanes: Sequence[set[UUID]]) -> None:
+    """What follows that commit."""
+    for lane_id in set().union(*lanes):
+        nudge(lane_id, MessageType.TRANSACTIONAL)
+
+
+async def _read_push(request: Request, credential_id: UUID, parse: Callable[[bytes], list[Item]]) -> Push[Item]:
+    body = await read_body(request, _MOST_BYTES)
+    if len(body) > _PARSED_IN_LOOP_BYTES:
+        return await run_in_threadpool(_parse_push, credential_id, body, parse)
+    return _parse_push(credential_id, body, parse)
+
+
+def _parse_push(credential_id: UUID, body: bytes, parse: Callable[[bytes], list[Item]]) -> Push[Item]:
     try:
-        return Push(credential_id, parse_reports(body))
+        return Push(credential_id, parse(body))
     except Unreadable:
         text = body[:_MOST_KEPT_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd")
         return Push(credential_id, unreadable=text)

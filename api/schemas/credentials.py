@@ -14,7 +14,7 @@ from api.fields import (
     DltId,
     InboundNumber,
     KeywordList,
-    MessageText,
+    ReplyText,
 )
 from api.provider_hosts import check_base_url
 from worker.settings import settings
@@ -33,21 +33,21 @@ class _Details(Body):
     """What may be left out, and changed to null where it is nullable."""
 
     opt_in_keywords: KeywordList = Field(default_factory=list)
-    opt_in_message: MessageText | None = None
+    opt_in_message: ReplyText = None
     opt_out_keywords: KeywordList = Field(default_factory=list)
-    opt_out_message: MessageText | None = None
+    opt_out_message: ReplyText = None
     help_keywords: KeywordList = Field(default_factory=list)
-    help_message: MessageText | None = None
+    help_message: ReplyText = None
     double_opt_in_keywords: KeywordList = Field(default_factory=list)
-    double_opt_in_message: MessageText | None = None
+    double_opt_in_message: ReplyText = None
     principal_entity_id: Annotated[DltId | None, Field(description="India DLT, unless a send says otherwise.")] = None
     content_template_id: DltId | None = None
     validity_period_hours: ValidityHours = 48
     callback_data: CallbackData | None = None
     inbound_number: InboundNumber | None = None
     custom_keywords: KeywordList = Field(default_factory=list)
-    default_reply_message: MessageText | None = None
-    fuzzy_opt_out_message: MessageText | None = None
+    default_reply_message: ReplyText = None
+    fuzzy_opt_out_message: ReplyText = None
     inbound_pull: bool = False
     messages_per_second: Rate | None = None
 
@@ -74,8 +74,10 @@ class LaneOut(BaseModel):
 
 
 class WebhookUrls(BaseModel):
-    reports: str
-    inbound: str
+    reports: Annotated[str, Field(description="Goes out with each message: nothing has to be set at Infobip for it.")]
+    inbound: Annotated[
+        str, Field(description="To be set at Infobip as the number's forward URL for MO messages, with JSON as format.")
+    ]
 
 
 class CredentialOut(BaseModel):
@@ -104,10 +106,7 @@ class CredentialOut(BaseModel):
     lanes: list[LaneOut]
     webhook_urls: Annotated[
         WebhookUrls | None,
-        Field(
-            description="Where Infobip pushes; shown to `admin` only, else null. `reports` goes out with each message: "
-            "nothing has to be set at Infobip for it. `inbound` is for a later release."
-        ),
+        Field(description="Where Infobip pushes; shown to `admin` only, else null."),
     ]
     created_at: datetime
     updated_at: datetime

@@ -6,10 +6,19 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
+from tests.api.conftest import check_problem
 from worker.models import Credential, Lane
 from worker.secrets import decrypt
 
 BODY = {"name": "main", "base_url": "https://abc123.api.infobip.com", "api_key": "0123456789abcdef"}
+REPLIES = [
+    "opt_in_message",
+    "opt_out_message",
+    "help_message",
+    "double_opt_in_message",
+    "default_reply_message",
+    "fuzzy_opt_out_message",
+]
 
 
 def test_every_field_of_the_form_is_kept_and_given_back(api: httpx.Client) -> None:
@@ -78,6 +87,89 @@ def test_keywords_may_be_one_text_with_commas(make_credential) -> None:
     assert make_credential(opt_out_keywords=" STOP, END,,STOP ")["opt_out_keywords"] == ["STOP", "END"]
 
 
+@pytest.mark.parametrize(
+    ("lists", "fields"),
+    [
+        ({"opt_in_keywords": "START, Stop"}, ["opt_in_keywords"]),
+        ({"custom_keywords": ["opt-out"]}, ["custom_keywords"]),
+        ({"custom_keywords": ["Yes"]}, ["custom_keywords"]),
+        ({"help_keywords": ["JOIN"], "double_opt_in_keywords": ["join!"]}, ["double_opt_in_keywords"]),
+        ({"help_keywords": ["?"]}, ["help_keywords"]),
+        ({"opt_in_keywords": ["END"], "custom_keywords": ["NO", "!"]}, ["custom_keywords"] * 2 + ["opt_in_keywords"]),
+    ],
+)
+def test_keywords_that_contradict_each_other_or_the_law_are_422_naming_the_lists(
+    api: httpx.Client, lists: dict, fields: list[str]
+) -> None:
+    body = check_problem(api.post("/v1/credentials", json={**BODY, **lists}), 422)
+    assert sorted(error["field"] for error in body["errors"]) == fields
+    assert all(error["message"] in body["detail"] for error in body["errors"])
+    assert api.get("/v1/credentials").json()["items"] == []
+
+
+def test_fault_says_when_the_other_keyword_is_a_default(api: httpx.Client) -> None:
+    body = check_problem(api.post("/v1/credentials", json={**BODY, "custom_keywords": ["YES"]}), 422)
+    assert body["errors"] == [
+        {
+            "field": "custom_keywords",
+            "message": "YES is in opt_in_keywords by default: set opt_in_keywords without it, or leave it out here",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes", "field"),
+    [
+        ({"custom_keywords": ["JOIN"]}, {"help_keywords": ["join"]}, "help_keywords"),
+        ({"help_keywords": ["JOIN"]}, {"custom_keywords": ["join"]}, "custom_keywords"),
+        ({}, {"double_opt_in_keywords": ["YES"]}, "double_opt_in_keywords"),
+        ({"opt_in_keywords": ["START"], "custom_keywords": ["YES"]}, {"opt_in_keywords": []}, "opt_in_keywords"),
+        ({"custom_keywords": ["JOIN"]}, {"help_keywords": ["JOIN"], "custom_keywords": []}, None),
+        ({}, {"opt_in_keywords": ["START"], "custom_keywords": ["YES"]}, None),
+    ],
+)
+def test_patch_of_keywords_is_judged_with_the_lists_that_stay(
+    api: httpx.Client, make_credential, stored: dict, changes: dict, field: str | None
+) -> None:
+    before = make_credential(**stored)
+    answer = api.patch("/v1/credentials/main", json=changes)
+    after = api.get("/v1/credentials/main").json()
+    if field is None:
+        assert answer.status_code == 200
+        assert {name: after[name] for name in changes} == changes
+    else:
+        assert [error["field"] for error in check_problem(answer, 422)["errors"]] == [field]
+        assert after == before
+
+
+def test_stored_keywords_at_fault_bar_only_changes_of_keywords(
+    api: httpx.Client, engine: Engine, make_credential
+) -> None:
+    make_credential()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE credential SET custom_keywords = '{STOP}'"))
+    assert api.patch("/v1/credentials/main", json={"help_message": "Hi"}).status_code == 200
+    answer = api.patch("/v1/credentials/main", json={"help_keywords": ["HELP"]})
+    assert [error["field"] for error in check_problem(answer, 422)["errors"]] == ["custom_keywords"]
+    assert api.patch("/v1/credentials/main", json={"custom_keywords": []}).status_code == 200
+
+
+@pytest.mark.parametrize("field", REPLIES)
+@pytest.mark.parametrize("nothing", [None, "", " \n"])
+def test_reply_that_is_empty_is_not_set(api: httpx.Client, make_credential, field: str, nothing: str | None) -> None:
+    assert make_credential(**{field: nothing})[field] is None
+    assert api.patch("/v1/credentials/main", json={field: "Hi"}).json()[field] == "Hi"
+    assert api.patch("/v1/credentials/main", json={field: nothing}).json()[field] is None
+
+
+@pytest.mark.parametrize("field", REPLIES)
+def test_reply_is_measured_in_bytes_as_messages_are(api: httpx.Client, make_credential, field: str) -> None:
+    assert make_credential(**{field: "é" * 2000})[field] == "é" * 2000
+    for too_much in ("x" * 4001, "é" * 2000 + "x"):
+        (error,) = check_problem(api.patch("/v1/credentials/main", json={field: too_much}), 422)["errors"]
+        assert error == {"field": field, "message": "has 4,001 bytes in UTF-8: at most 4,000 fit"}
+
+
 def test_bare_host_gets_https(make_credential) -> None:
     assert make_credential(base_url="ABC123.api.infobip.com/")["base_url"] == "https://abc123.api.infobip.com"
 
@@ -101,9 +193,19 @@ def test_bare_host_gets_https(make_credential) -> None:
         ({"opt_out_keywords": 7}, "opt_out_keywords"),
         ({"opt_out_keywords": [7]}, "opt_out_keywords"),
         ({"opt_out_keywords": ["a\0"]}, "opt_out_keywords.0"),
+        ({"opt_in_message": "a\0"}, "opt_in_message"),
+        ({"opt_in_message": 7}, "opt_in_message"),
         ({"callback_data": "x" * 4001}, "callback_data"),
         ({"principal_entity_id": "12"}, "principal_entity_id"),
         ({"inbound_pull": "yes"}, "inbound_pull"),
+        ({"inbound_number": "98765 43210"}, "inbound_number"),
+        ({"inbound_number": "09876543210"}, "inbound_number"),
+        ({"inbound_number": "0123456"}, "inbound_number"),
+        ({"inbound_number": "+09876543210"}, "inbound_number"),
+        ({"inbound_number": "+56767"}, "inbound_number"),
+        ({"inbound_number": "+KITEBK"}, "inbound_number"),
+        ({"inbound_number": "91+9876543210"}, "inbound_number"),
+        ({"inbound_number": "9198765432109876"}, "inbound_number"),
         ({"messages_per_second": 0}, "messages_per_second"),
         ({"webhook_token": "mine"}, "webhook_token"),
     ],
@@ -260,3 +362,16 @@ def test_another_account_is_known_from_the_change_on(
     row = session.exec(select(Credential)).one()
     assert (row.account_since == row.version) is (is_another or row.version == 1)
     assert (row.account_since > 1) is is_another
+
+
+@pytest.mark.parametrize(
+    "number", ["919876543210", "+919876543210", "00919876543210", "9876543", "56767", "098765", "KITEBK", None]
+)
+def test_inbound_number_is_kept_as_it_is_written(make_credential, number: str | None) -> None:
+    assert make_credential(inbound_number=number)["inbound_number"] == number
+
+
+def test_inbound_number_in_a_national_form_is_told_what_to_write(api: httpx.Client, make_credential) -> None:
+    make_credential()
+    body = check_problem(api.patch("/v1/credentials/main", json={"inbound_number": "09876543210"}), 422)
+    assert body["errors"][0]["message"].endswith("write it with its country code, such as 919876543210")

@@ -15,6 +15,8 @@ PLACES = {
     "worker/metrics_server.py": {"os.environ['PROMETHEUS_MULTIPROC_DIR']"},  # how prometheus_client is told
     # What a running `up` wrote becomes this process's environment, from which the settings are then read.
     "cli/main.py": {"os.environ", "os.environ.get(DATABASE_URL)"},
+    # A client of the API has no settings of the product: it knows an address and a token.
+    "cli/api_client.py": {"os.environ", "os.environ.get(name, '').strip()"},
     "cli/stack.py": {"os.environ"},  # goes to the children, completed
     "cli/demo.py": {"os.environ", "os.environ[name]"},  # a demo forgets the settings of whoever runs it
     "cli/embedded_postgres.py": {"os.environ.items()"},  # goes to the servers, without what would change their ways
@@ -24,6 +26,7 @@ ENVIRONMENTS = {"environ", "environb", "getenv", "putenv", "unsetenv", "BaseSett
 NO_SETTINGS = {
     "DELIVERY_STACK": "marks the processes of a stack, so that the next one finds what is left of it",
     "DELIVERY_API_URL": "tells commands run beside `up` where its API is",
+    "DELIVERY_API_TOKEN": "lets commands that call the API in",
 }
 
 

@@ -19,7 +19,8 @@ from tests.seams.sources import trees
 from worker import metrics
 from worker.errors import SendError
 from worker.infobip.statuses import GROUP_LABELS
-from worker.words import Channel, MessageType, Outcome, ReportResult, Source, SubmissionOutcome
+from worker.pulling import UNREADABLE
+from worker.words import Action, Channel, MessageType, Outcome, ReportResult, Source, SubmissionOutcome
 
 DOCUMENT = ROOT / "docs/metrics.md"
 COLLECTORS = {name: value for name, value in vars(metrics).items() if isinstance(value, MetricWrapperBase)}
@@ -36,10 +37,16 @@ LABELS = {
         *(error.code for error in family(SendError) - {SendError}),
     },
     "`outcome` of attempts": {*Outcome, "missing"},
+    "`outcome` of pulls": {
+        SubmissionOutcome.ANSWERED,
+        UNREADABLE,
+        *(error.code for error in family(SendError) - {SendError}),
+    },
     "`reason`": {"other"},  # and the names in our tables
     "`group`": {*GROUP_LABELS.values(), "other"},
     "`source`": set(Source),
     "`result`": set(ReportResult),
+    "`action`": set(Action),
     "`kind`": {route.path.rsplit("/", 1)[1] for route in webhooks.router.routes if isinstance(route, APIRoute)},
     "`status`": set(),  # a number of HTTP
 }
