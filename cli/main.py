@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cli.consents import AsJson
+from cli.consents import app as consents_app
 from cli.errors import CommandError
 from worker.words import Scope
 
@@ -21,6 +23,7 @@ app = typer.Typer(
 )
 token_app = typer.Typer(help="Tokens that callers of the API show.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
+app.add_typer(consents_app, name="consents")
 
 
 DataDir = Annotated[
@@ -205,6 +208,29 @@ def create_token(
     with _database_errors(), open_session() as session:
         token = tokens.create_token(session, name, scope)
     print(token)
+
+
+@app.command()
+def inbound(
+    sender: Annotated[str | None, typer.Option("--from", help="Written by this number.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Written to this number of yours.")] = None,
+    action: Annotated[str | None, typer.Option("--action", help="Such as opt_out, help or near_miss.")] = None,
+    credential: Annotated[str | None, typer.Option("--credential", help="By name or id.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most messages shown.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what handsets wrote, newest first."""
+    from cli.api_client import ApiClient
+    from cli.tables import print_json, print_table
+
+    with ApiClient() as client:
+        query = {"from": sender, "to": to, "action": action, "credential": credential}
+        items = list(client.items("/v1/inbound", limit, **query))
+    if as_json:
+        print_json({"items": items})
+    else:
+        names = ("id", "received_at", "credential", "channel", "from", "to", "action", "consent", "reply_id", "text")
+        print_table(names, items)
 
 
 def _database_url(data_dir: Path | None) -> str:

@@ -67,7 +67,7 @@ def test_reading_needs_read_sending_needs_send_and_configuring_needs_admin(route
     elif route.methods == {"GET"}:
         assert scopes == [Scope.READ]
     else:
-        sends = {"/v1/messages", "/v1/batches"}
+        sends = {"/v1/messages", "/v1/batches", "/v1/consents/import", "/v1/consents/{to}"}
         steers = route.path.startswith("/v1/batches/")
         assert scopes == [Scope.SEND if route.path in sends else Scope.REPLAY if steers else Scope.ADMIN]
 
