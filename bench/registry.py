@@ -9,6 +9,7 @@ from bench.measures import (
     backlog,
     batches,
     bloat,
+    consents,
     idle,
     one_time_passwords,
     sandbox_alone,
@@ -31,6 +32,7 @@ MEASURES = (
     Measure("webhooks", webhooks.measure),
     Measure("singles", singles.measure),
     Measure("batches", batches.measure),
+    Measure("consents", consents.measure),
     Measure("idle", idle.measure),
 )
 SCALE_MEASURES = (

@@ -27,6 +27,7 @@ class Sizes:
     due: int = 20_000
     campaign: int = 1_000_000  # that drains while single sends pass
     singles_per_second: float = 20.0
+    people: int = 1_000_000  # of whom consent is known
     bloat_messages: int = 5_000_000
     bloat_turn: int = 200_000  # tables are looked at after each
 
@@ -49,6 +50,7 @@ QUICK = Sizes(
     backlogs=(1_000, 10_000),
     due=1_000,
     campaign=10_000,
+    people=10_000,
     bloat_messages=4_000,
     bloat_turn=2_000,
 )

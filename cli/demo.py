@@ -16,8 +16,9 @@ from rich.console import Console
 
 from cli import demo_view as view
 from cli.account import temporary_folder
-from cli.demo_calls import Calls, read_acceptances, read_found, send_plan
-from cli.demo_plan import FATES, FoundMessage, Verdict, judge, make_plan
+from cli.demo_calls import Calls, configure, read_acceptances, read_found, send_batch
+from cli.demo_handsets import read_replies, write_all
+from cli.demo_plan import FATES, START, STOP, FoundMessage, Verdict, judge, make_plan
 from cli.demo_progress import Progress, Snapshot
 from cli.demo_screen import Notes, captured_stderr, demo_console, shown_progress, status
 from cli.environment import settings_in
@@ -103,16 +104,23 @@ class Demo:
             show()
             self.stack.start()
             self.stack.wait_ready()
+            credential = configure(self._calls, self._run)
+            self._progress.doing = f"{len(self.plan.writers):,} handsets write {STOP}, one of them {START} afterwards"
+            show()
+            write_all(self._calls, self.plan, credential, self._run)
+            replied = read_acceptances(self._calls)
+            self._calls.empty_sandbox_log()  # what is counted on the screen is the batch
             self._progress.doing = f"Sending a batch of {self.plan.total:,} messages"
             show()
-            batch_id = send_plan(self._calls, self.plan, self._run, f"PT{VALIDITY_SECONDS}S")["id"]
+            batch_id = send_batch(self._calls, self.plan, self._run, f"PT{VALIDITY_SECONDS}S")["id"]
             self._follow(batch_id, show)
             end = self._progress.snapshot()
             self._progress.doing = "Reading every message and report back"
             found = read_found(self._calls, batch_id)
-            acceptances = read_acceptances(self._calls)
+            replies = read_replies(self._calls, credential)
+            acceptances = [*replied, *read_acceptances(self._calls)]
             duplicates = self._calls.read_sandbox("/sandbox/summary")["duplicates_refused"]
-        verdict = judge(self.plan, found, acceptances, duplicates)
+        verdict = judge(self.plan, found, replies, acceptances, duplicates)
         self._tell(end, verdict, found)
         return verdict
 

@@ -15,7 +15,9 @@ import httpx
 
 from cli.demo_plan import (
     CONTENT_TEMPLATE_ID,
+    OUR_NUMBER,
     PRINCIPAL_ENTITY_ID,
+    REPLY_TEMPLATE_ID,
     Acceptance,
     FoundMessage,
     FoundReport,
@@ -56,6 +58,12 @@ class Calls:
     def read_sandbox(self, path: str, **query: Any) -> Any:
         return self._ask(self._sandbox, "GET", path, params=query)
 
+    def post_to_sandbox(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._ask(self._sandbox, "POST", path, json=body)
+
+    def empty_sandbox_log(self) -> None:
+        self._ask(self._sandbox, "DELETE", "/sandbox/log")
+
     def glance(self, path: str, **query: Any) -> Any | None:
         """One quick try; None where nobody answers now."""
         return self._once(self._api, "GET", path, params=query, timeout=_GLANCE_SECONDS)
@@ -77,9 +85,13 @@ class Calls:
         while (answer := self._once(client, method, path, **request)) is None:
             if time.monotonic() > deadline:
                 raise CommandError(f"{method} {client.base_url.join(path)} failed for {PATIENCE_SECONDS:g} s")
-            self._meanwhile()
-            time.sleep(_PAUSE_SECONDS)
+            self.pause()
         return answer
+
+    def pause(self) -> None:
+        """Between two tries, or two looks."""
+        self._meanwhile()
+        time.sleep(_PAUSE_SECONDS)
 
     def _once(self, client: httpx.Client, method: str, path: str, **request: Any) -> Any | None:
         try:
@@ -91,7 +103,7 @@ class Calls:
             return None
         if answer.is_error:
             raise CommandError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
-        return answer.json()
+        return answer.json() if answer.content else {}
 
 
 def _items(read: Callable[..., Any], path: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -105,16 +117,18 @@ def _items(read: Callable[..., Any], path: str, **query: Any) -> Iterator[dict[s
         cursor = {"cursor": page["next_cursor"]}
 
 
-def send_plan(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, Any]:
-    """Credential, surface and batch, as an administrator and a journey engineer would create them. Gives the batch."""
+def configure(calls: Calls, run: str) -> dict[str, Any]:
+    """Credential and surface, as an administrator would create them. Gives the credential."""
     credential = {
         "name": f"demo {run}",
         "base_url": calls.sandbox_url,
         "api_key": f"demo-{run}",
         "principal_entity_id": PRINCIPAL_ENTITY_ID,
+        "content_template_id": REPLY_TEMPLATE_ID,
+        "inbound_number": OUR_NUMBER,
     }
     surface = {
-        "name": f"demo-{run}",
+        "name": _surface(run),
         "channel": "sms",
         "message_type": "marketing",
         "credential": credential["name"],
@@ -122,8 +136,15 @@ def send_plan(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, An
         "sending_window": "off",
         "window_off_reason": "A demo on a sandbox: no handset rings at night",
     }
+    created: dict[str, Any] = calls.create("/v1/credentials", credential, f"{run}-credential")
+    calls.create("/v1/surfaces", surface, f"{run}-surface")
+    return created
+
+
+def send_batch(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, Any]:
+    """The plan as a batch, as a journey engineer would send it. Gives the batch."""
     batch = {
-        "surface": surface["name"],
+        "surface": _surface(run),
         "text": TEXT,
         "content_template_id": CONTENT_TEMPLATE_ID,
         "validity_period": validity,
@@ -133,10 +154,12 @@ def send_plan(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, An
             for message in plan.messages
         ],
     }
-    calls.create("/v1/credentials", credential, f"{run}-credential")
-    calls.create("/v1/surfaces", surface, f"{run}-surface")
     accepted: dict[str, Any] = calls.create("/v1/batches", batch, f"{run}-batch")
     return accepted
+
+
+def _surface(run: str) -> str:
+    return f"demo-{run}"
 
 
 def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
@@ -153,6 +176,7 @@ def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
             attempts=item["attempts"],
             callback_data=item["callback_data"],
             expires_at=datetime.fromisoformat(item["expires_at"]),
+            reason=item["reason"],
         )
         for item in calls.items("/v1/messages", batch=batch_id)
     ]
@@ -160,10 +184,11 @@ def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
 
 
 def read_acceptances(calls: Calls) -> list[Acceptance]:
-    """What the sandbox took, of every batch since it was started."""
+    """What the sandbox took since its log was emptied."""
     return [
         Acceptance(
             to=item["to"],
+            sender=item["sender"],
             accepted_at=datetime.fromisoformat(item["accepted_at"]),
             validity_seconds=item["validity_seconds"],
             principal_entity_id=item["principal_entity_id"],

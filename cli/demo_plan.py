@@ -1,6 +1,7 @@
 """What the demo sends, what should become of it, and whether it did. Pure: no clock, no network.
 
 The last four digits of a recipient choose what the sandbox says of the message; the table here says how it must end.
+Some recipients write to us before the batch is sent: whoever opts out is not asked for in it, whoever joins again is.
 """
 
 import random
@@ -10,13 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from worker.reasons import OPTED_OUT
+from worker.sentences import explain
 from worker.states import State
+from worker.words import Origin
 
 MOST_MESSAGES = 10_000  # of one batch
 LEAST_MESSAGES = 60
 POISONED_COUNT = 5
 PRINCIPAL_ENTITY_ID = "1101455820000012345"
 CONTENT_TEMPLATE_ID = "1107168542210987654"
+REPLY_TEMPLATE_ID = "1107168542210987655"
+OUR_NUMBER = "919200000009"  # to which handsets write, and which answers them
+STOP, START = "STOP", "START"
 
 _UNDELIVERABLE, _DELIVERED = "UNDELIVERABLE", "DELIVERED"
 _ON_THE_WAY = timedelta(seconds=2)  # a request may travel for so long after its validity was worked out
@@ -24,7 +31,7 @@ _ON_THE_WAY = timedelta(seconds=2)  # a request may travel for so long after its
 
 @dataclass(frozen=True)
 class Fate:
-    """One line of the sandbox's table. `suffix` is empty for every other number.
+    """One line of the sandbox's table, or those who opted out. `suffix` is empty for every other number.
 
     `reports` are the groups of the reports that must be recorded at least; `share` is of all messages, None where the
     count is fixed or all the rest is meant.
@@ -38,10 +45,11 @@ class Fate:
     least_attempts: int = 1
     most_attempts: int | None = 1
     is_pulled: bool = False
+    has_opted_out: bool = False
 
     @property
     def name(self) -> str:
-        return self.suffix or "other"
+        return STOP if self.has_opted_out else self.suffix or "others"
 
 
 FATES = (
@@ -55,6 +63,7 @@ FATES = (
     Fate("9008", "DLT scrub failure, error 4129", State.FAILED, 0.03, (_UNDELIVERABLE,)),
     Fate("9009", "the whole request is refused", State.FAILED, None, ()),
     Fate("9010", "nothing, ever", State.UNCONFIRMED, 0.03, ()),
+    Fate("", "not asked: they opted out", State.SUPPRESSED, 0.008, (), 0, 0, has_opted_out=True),
     Fate("", "delivered", State.DELIVERED, None, (_DELIVERED,)),
 )
 
@@ -65,6 +74,7 @@ class PlannedMessage:
     callback_data: str
     parcel: str
     fate: Fate
+    writes: tuple[str, ...] = ()  # before the batch, one after the other
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,10 @@ class Plan:
         counted = Counter(message.fate for message in self.messages)
         return {fate: counted[fate] for fate in FATES}
 
+    @property
+    def writers(self) -> Sequence[PlannedMessage]:
+        return [message for message in self.messages if message.writes]
+
 
 def make_plan(total: int, run: str) -> Plan:
     """`total` messages to as many recipients, the fates well mixed; the same for the same `total` and `run`.
@@ -92,6 +106,7 @@ def make_plan(total: int, run: str) -> Plan:
     chance = random.Random(total)
     fates = [fate for fate, count in fate_counts(total).items() for _ in range(count)]
     chance.shuffle(fates)
+    back = fates.index(FATES[-1])  # who joins again
     return Plan(
         [
             PlannedMessage(
@@ -100,6 +115,7 @@ def make_plan(total: int, run: str) -> Plan:
                 callback_data=f'{{"run":"{run}","message":{index}}}',
                 parcel=f"P{index:05}",
                 fate=fate,
+                writes=(STOP,) if fate.has_opted_out else (STOP, START) if index == back else (),
             )
             for index, fate in enumerate(fates)
         ]
@@ -131,14 +147,26 @@ class FoundMessage:
     attempts: int
     callback_data: str | None
     expires_at: datetime
+    reason: str | None = None
     reports: Sequence[FoundReport] = ()
 
 
 @dataclass(frozen=True)
-class Acceptance:
-    """One message as Infobip, here the sandbox, took it."""
+class FoundReply:
+    """The message that answers a word of a handset's, as the API tells of it."""
 
     to: str
+    word: str
+    state: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """One message as Infobip, here the sandbox, took it. The batch's sender is a name, a reply's is our number."""
+
+    to: str
+    sender: str
     accepted_at: datetime
     validity_seconds: int | None
     principal_entity_id: str | None
@@ -197,13 +225,20 @@ class Verdict:
 
 
 def judge(
-    plan: Plan, found: Iterable[FoundMessage], acceptances: Sequence[Acceptance], duplicates_refused: int
+    plan: Plan,
+    found: Iterable[FoundMessage],
+    replies: Iterable[FoundReply],
+    acceptances: Sequence[Acceptance],
+    duplicates_refused: int,
 ) -> Verdict:
     by_number: dict[str, list[FoundMessage]] = defaultdict(list)
     for message in found:
         by_number[message.to.removeprefix("+")].append(message)
     rows = [_judge_fate(plan, fate, by_number) for fate in FATES]
-    return Verdict(rows, _checks(by_number, acceptances, duplicates_refused))
+    sends = [taken for taken in acceptances if taken.sender != OUR_NUMBER]
+    answers = [taken for taken in acceptances if taken.sender == OUR_NUMBER]
+    checks = [*_checks(by_number, sends, duplicates_refused), *_consent_checks(plan, replies, sends, answers)]
+    return Verdict(rows, checks)
 
 
 def _judge_fate(plan: Plan, fate: Fate, by_number: Mapping[str, Sequence[FoundMessage]]) -> Row:
@@ -230,9 +265,11 @@ def fault_of(wanted: PlannedMessage, found: FoundMessage) -> str | None:
     fate = wanted.fate
     if found.state != fate.ends_as:
         return f"is {found.state}, expected {fate.ends_as}"
+    if fate.has_opted_out and explain(OPTED_OUT) not in (found.reason or ""):
+        return f"is {found.state} for another reason than the opt-out: {found.reason}"
     if found.callback_data != wanted.callback_data:
         return "lost its callback data"
-    if found.attempts < fate.least_attempts or (fate.most_attempts and found.attempts > fate.most_attempts):
+    if found.attempts < fate.least_attempts or (fate.most_attempts is not None and found.attempts > fate.most_attempts):
         return f"had {found.attempts} attempts, expected {attempts_in_words(fate)}"
     groups = Counter(report.group or "nothing" for report in found.reports)
     if missing := Counter(fate.reports) - groups:
@@ -256,7 +293,7 @@ def _checks(
     accepted = Counter(acceptance.to for acceptance in acceptances)
     copied = sum(count > sum(found.attempts for found in by_number.get(to, ())) for to, count in accepted.items())
     dlt = (PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID)
-    bare = sum((taken.principal_entity_id, taken.content_template_id) != dlt for taken in acceptances)
+    bare = sum(_dlt(taken) != dlt for taken in acceptances)
     late = sum(_outlives(taken, by_number) for taken in acceptances)
     reports = [report for messages in by_number.values() for message in messages for report in message.reports]
     mute = sum(report.callback_data is None for report in reports)
@@ -272,6 +309,40 @@ def _checks(
         _check(late, "no send outlives its message's validity", "sends outlived their message's validity"),
         _check(mute, f"callback data stands beside all {len(reports):,} reports", "reports lack their callback data"),
     ]
+
+
+def _consent_checks(
+    plan: Plan, replies: Iterable[FoundReply], sends: Sequence[Acceptance], answers: Sequence[Acceptance]
+) -> list[Check]:
+    gone = {message.to.removeprefix("+") for message in plan.messages if message.fate.has_opted_out}
+    reached = len(gone & {taken.to for taken in sends})
+    return [
+        _check(
+            reached,
+            f"nothing of the batch went to the {len(gone):,} who had opted out",
+            "who had opted out were sent the batch all the same",
+        ),
+        _check(
+            len(_answered_otherwise(plan, replies, answers)),
+            f"each {STOP} and {START} of a handset was answered once, in {len(answers):,} replies",
+            f"handsets did not get one reply to each {STOP} and {START}",
+        ),
+    ]
+
+
+def _answered_otherwise(plan: Plan, replies: Iterable[FoundReply], answers: Sequence[Acceptance]) -> set[str]:
+    """Who did not get exactly one reply to each word, as the API tells it or as Infobip took them."""
+    words = Counter((writer.to.removeprefix("+"), word) for writer in plan.writers for word in writer.writes)
+    written = Counter(to for to, _ in words.elements())
+    is_good = (State.DELIVERED, Origin.REPLY)
+    found = Counter((reply.to, reply.word) for reply in replies if (reply.state, reply.origin) == is_good)
+    dlt = (PRINCIPAL_ENTITY_ID, REPLY_TEMPLATE_ID)
+    taken = Counter(answer.to for answer in answers if _dlt(answer) == dlt)
+    return {to for to, _ in (words - found) + (found - words)} | {*(written - taken), *(taken - written)}
+
+
+def _dlt(taken: Acceptance) -> tuple[str | None, str | None]:
+    return taken.principal_entity_id, taken.content_template_id
 
 
 def _check(fault_count: int, good: str, bad: str) -> Check:

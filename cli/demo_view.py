@@ -49,12 +49,18 @@ def is_news(note: str) -> bool:
 
 
 def live_view(now: Snapshot, plan: Plan) -> RenderableType:
-    """At most 23 lines: all of it fits the smallest of usual terminals."""
+    """At most 23 lines: all of it fits the smallest of usual terminals. News takes the place of a reason."""
     if now.remaining_seconds is None:
         notes = [Text(f" {note}", "dim", no_wrap=True, overflow="ellipsis") for note in now.notes[-_NOTES_SHOWN:]]
         return Group(title(now), Text(), plan_view(plan), Text(), *notes)
     news = [Text(f" {note}", "yellow", no_wrap=True, overflow="ellipsis") for note in now.notes if is_news(note)]
-    return Group(title(now), _time_left(now, now.remaining_seconds), Text(), *batch_view(now), *news[-1:])
+    return Group(
+        title(now),
+        _time_left(now, now.remaining_seconds),
+        Text(),
+        *batch_view(now, _REASONS_SHOWN - bool(news)),
+        *news[-1:],
+    )
 
 
 def title(now: Snapshot) -> RenderableType:
@@ -90,8 +96,8 @@ def plan_view(plan: Plan) -> RenderableType:
     return Padding(table, (0, 0, 0, 1), expand=False)
 
 
-def batch_view(now: Snapshot) -> list[RenderableType]:
-    return [*_states(now), Text(), *_pace(now), Text(), *_reasons(now.reasons)]
+def batch_view(now: Snapshot, reason_count: int) -> list[RenderableType]:
+    return [*_states(now), Text(), *_pace(now), Text(), *_reasons(now.reasons[:reason_count])]
 
 
 def _states(now: Snapshot) -> Iterable[Text]:
@@ -121,7 +127,7 @@ def _retries(now: Snapshot) -> Text:
 
 
 def _reasons(reasons: Sequence[tuple[str, int]]) -> Iterable[Text]:
-    for index, (reason, count) in enumerate(reasons[:_REASONS_SHOWN]):
+    for index, (reason, count) in enumerate(reasons):
         sentence = explain(reason).split(". ")[0].rstrip(".")
         detail = f"  {sentence}" if sentence != reason else ""
         yield _line("because" if index == 0 else "", f"{count:,}", Text.assemble(reason, (detail, "dim")))
@@ -270,7 +276,7 @@ def _table(*headings: str) -> Table:
 
 
 def _number(fate: Fate) -> str:
-    return f"…{fate.suffix}" if fate.suffix else "others"
+    return f"…{fate.suffix}" if fate.suffix else fate.name
 
 
 def _count(count: int, state: State) -> Text:

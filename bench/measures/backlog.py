@@ -1,22 +1,17 @@
 """What a message costs while few wait for a later retry, and while a hundred times as many do."""
 
 import statistics
-import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from bench.backlog import RETRYING_LATER, extend_batch, first_batch, tidy
 from bench.bench import Bench
 from bench.campaign import run_campaign
-from bench.errors import MeasureFailed
+from bench.claim_time import claim_cost
 from bench.figures import Figure, Goal, at_most, ratio
-from bench.stage import NO_REPORTS, Stage, Surface, lane_of
+from bench.stage import NO_REPORTS, Stage, Surface
 
 _ROUNDS = 3  # the middle one counts
-_CLAIM_SECONDS = 120.0
 
 
 def measure(bench: Bench) -> list[Figure]:
@@ -74,17 +69,9 @@ def _deliver(bench: Bench, stage: Stage, surface: Surface) -> dict[str, Any]:
 
 
 def _claim_cost(stage: Stage, surface: Surface) -> dict[str, Any]:
-    """Of one claim, in a process with the environment of the stack's own."""
-    lane = lane_of(stage, surface)
-    command = [sys.executable, "-m", "bench.claim_cost", str(lane)]
-    done = subprocess.run(
-        command, env=stage.stack.environment, stdout=subprocess.PIPE, timeout=_CLAIM_SECONDS, check=False
-    )
-    if done.returncode:
-        raise MeasureFailed("the claim could not be explained")
-    told = orjson.loads(done.stdout)
+    told = claim_cost(stage, surface)
     return {
-        "claim_ms": told["claim_seconds"] * 1000,
+        "claim_ms": told["seconds"][0] * 1000,
         "execution_ms": told["execution_ms"],
         "buffers": told["buffers"],
         "plans": told["plans"],

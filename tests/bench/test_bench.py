@@ -16,6 +16,7 @@ ROWS = {
     "webhooks": 3,
     "singles": 2,
     "batches": 3,
+    "consents": 2,
     "idle": 4,
 }
 SCALE_ROWS = {

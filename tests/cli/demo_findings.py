@@ -5,15 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 from cli.demo_plan import (
     CONTENT_TEMPLATE_ID,
+    OUR_NUMBER,
     PRINCIPAL_ENTITY_ID,
+    REPLY_TEMPLATE_ID,
     Acceptance,
     FoundMessage,
+    FoundReply,
     FoundReport,
     Plan,
     Verdict,
     judge,
     make_plan,
 )
+from worker.reasons import OPTED_OUT
+from worker.sentences import explain
 
 NOW = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
 PLAN = make_plan(300, "test")
@@ -28,6 +33,7 @@ def found_as_expected(plan: Plan) -> list[FoundMessage]:
             attempts=wanted.fate.least_attempts,
             callback_data=wanted.callback_data,
             expires_at=NOW + timedelta(seconds=25),
+            reason=f"Not sent: {explain(OPTED_OUT)}" if wanted.fate.has_opted_out else None,
             reports=[
                 FoundReport(number, group, "pull" if wanted.fate.is_pulled else "push", wanted.callback_data)
                 for number, group in enumerate(wanted.fate.reports, 1)
@@ -37,12 +43,25 @@ def found_as_expected(plan: Plan) -> list[FoundMessage]:
     ]
 
 
+def replies_of(plan: Plan) -> list[FoundReply]:
+    return [
+        FoundReply(writer.to.removeprefix("+"), word, "delivered", "reply")
+        for writer in plan.writers
+        for word in writer.writes
+    ]
+
+
 def acceptance(to: str) -> Acceptance:
-    return Acceptance(to, NOW + timedelta(seconds=1), 24, PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID)
+    return Acceptance(to, "DLVDMO", NOW + timedelta(seconds=1), 24, PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID)
+
+
+def reply_acceptance(to: str) -> Acceptance:
+    return Acceptance(to, OUR_NUMBER, NOW - timedelta(seconds=1), 86_400, PRINCIPAL_ENTITY_ID, REPLY_TEMPLATE_ID)
 
 
 def acceptances_of(plan: Plan) -> list[Acceptance]:
-    return [
+    replies = [reply_acceptance(reply.to) for reply in replies_of(plan)]
+    return replies + [
         acceptance(wanted.to.removeprefix("+"))
         for wanted in plan.messages
         if wanted.fate.suffix not in ("9005", "9009")
@@ -50,9 +69,9 @@ def acceptances_of(plan: Plan) -> list[Acceptance]:
     ]
 
 
-def judge_with(change: Callable[[FoundMessage], FoundMessage], suffix: str) -> Verdict:
-    """The verdict where the first message of that suffix came out otherwise."""
+def judge_with(change: Callable[[FoundMessage], FoundMessage], name: str) -> Verdict:
+    """The verdict where the first message of the fate of that name came out otherwise."""
     found = found_as_expected(PLAN)
-    index = next(index for index, wanted in enumerate(PLAN.messages) if wanted.fate.suffix == suffix)
+    index = next(index for index, wanted in enumerate(PLAN.messages) if wanted.fate.name == name)
     found[index] = change(found[index])
-    return judge(PLAN, found, acceptances_of(PLAN), 0)
+    return judge(PLAN, found, replies_of(PLAN), acceptances_of(PLAN), 0)

@@ -59,6 +59,9 @@ def test_demo_ends_as_expected_in_plain_lines_and_leaves_no_folder(temporary: Pa
     assert sum("s valid" in line for line in lines) > 10
     assert len([line for line in lines if line.endswith("✓")]) == len(FATES)
     assert "attempt 2: DELIVERED_TO_HANDSET" in out
+    assert re.search(r"^ STOP .* 2 suppressed +2 suppressed +✓$", out, re.M)
+    assert "✓ nothing of the batch went to the 2 who had opted out" in out
+    assert "✓ each STOP and START of a handset was answered once, in 4 replies" in out
     assert max(len(line) for line in lines if not re.match(r" *[\d.]+ s  ", line)) <= 80
     assert list(temporary.glob("delivery-demo-*")) == []
 

@@ -11,10 +11,10 @@ from rich.console import Console, RenderableType
 from cli import demo_view
 from cli.demo_plan import FATES, judge, make_plan
 from cli.demo_progress import Snapshot, what_goes_on
-from tests.cli.demo_findings import NOW, PLAN, acceptances_of, found_as_expected, judge_with
+from tests.cli.demo_findings import NOW, PLAN, acceptances_of, found_as_expected, judge_with, replies_of
 from worker.states import State
 
-GOOD = judge(PLAN, found_as_expected(PLAN), acceptances_of(PLAN), 0)
+GOOD = judge(PLAN, found_as_expected(PLAN), replies_of(PLAN), acceptances_of(PLAN), 0)
 BAD = judge_with(lambda message: replace(message, state="sent"), "9010")
 BUSY = Snapshot(
     doing=what_goes_on({"retrying": 373}, 12.0),
@@ -23,7 +23,7 @@ BUSY = Snapshot(
     validity_seconds=25,
     grace_seconds=5,
     remaining_seconds=12.3,
-    counts={state: 1_111 for state in State if state not in (State.SUPPRESSED, State.CANCELLED)},
+    counts={state: 1_111 for state in State if state is not State.CANCELLED},
     reasons=[
         ("EC_ABSENT_SUBSCRIBER", 3_000),
         ("EC_TEMPLATE_NOT_MATCHED", 150),
@@ -85,7 +85,8 @@ def test_plan_is_shown_while_the_servers_start() -> None:
     assert len(lines) <= 23
     text = "\n".join(lines)
     assert re.search(r"^ …9009 +the whole request is refused +5 failed$", text, re.M)
-    assert re.search(r"^ others +delivered +3,095 delivered$", text, re.M)
+    assert re.search(r"^ STOP +not asked: they opted out +40 suppressed$", text, re.M)
+    assert re.search(r"^ others +delivered +3,055 delivered$", text, re.M)
     assert "data in /somewhere" in text
 
 

@@ -45,13 +45,17 @@ def run(name: str, changes: Mapping[str, str]) -> list[Any]:
 
 
 def script(name: str, changes: Mapping[str, str]) -> str:
-    text = "\n".join(block.text for block in named_blocks()[name])
+    text = text_of(name)
     for old, new in changes.items():
         assert old in text, f"the blocks {name} do not hold {old}"
         text = text.replace(old, new)
     ours = " ".join(changes.values())
     assert [address for address in re.findall(r"127\.0\.0\.1:\d+", text) if address not in ours] == []
     return f"set -euo pipefail\n{text}"
+
+
+def text_of(name: str) -> str:
+    return "\n".join(block.text for block in named_blocks()[name])
 
 
 def clean(**variables: str) -> dict[str, str]:
@@ -143,10 +147,22 @@ def operator_sees_trouble_and_its_reason_and_steers_the_batch(said: list[Any], _
     assert [lane["held_until"] for lane in credential["lanes"]] == [None] * 4
 
 
+def handset_joins_confirms_and_leaves(said: list[Any], _: Up) -> None:
+    surface, _, _, consent, got, _, batch, inbound, history, link = said
+    assert surface["name"] == "offers"
+    assert [item["state"] for item in consent["items"]] == ["opted_in"]
+    assert [item["text"][:18] for item in got["items"]] == ["Kite Books: reply ", "Kite Books: welcom"]
+    assert (batch["accepted"], batch["suppressed"]) == (1, 1)
+    assert [item["action"] for item in inbound["items"]] == ["opt_out", "opt_in", "double_opt_in"]
+    assert [item["state"] for item in history["items"]] == ["opted_out", "opted_in", "pending"]
+    assert [(item["state"], item["source"]) for item in link["items"]] == [("opted_out", "api")]
+
+
 WALKS: dict[str, tuple[Callable[[list[Any], Up], None], dict[str, str]]] = {
     "journey-engineer": (journey_engineer_sends_once_and_correlates_the_outcome, {"sleep 2": SETTLED}),
     "administrator": (administrator_creates_changes_and_deletes_a_credential_without_seeing_its_key, {}),
     "operator": (operator_sees_trouble_and_its_reason_and_steers_the_batch, {"sleep 2": SETTLED}),
+    "handset": (handset_joins_confirms_and_leaves, {"sleep 2": SETTLED}),
 }
 
 
@@ -158,20 +174,22 @@ def test_every_block_with_a_name_is_run_here() -> None:
 @pytest.mark.usefixtures("first_messages")
 def test_walk_shows_what_its_reader_is_told(name: str, up: Up) -> None:
     check, changes = WALKS[name]
-    check(run(name, {**up.changes, **changes}), up)
+    addresses = {SANDBOX: up.sandbox} if SANDBOX in text_of(name) else {}
+    check(run(name, {**up.changes, **addresses, **changes}), up)
 
 
-def test_the_sandbox_s_walk_sends_looks_meets_a_fault_and_begins_anew() -> None:
+def test_the_sandbox_s_walk_sends_looks_meets_a_fault_is_written_to_and_begins_anew() -> None:
     with running_sandbox() as url:
         said = run("sandbox", {SANDBOX: url})
         wait_for(lambda: not answers(f"{url}/healthz"), 5)
-    sent, accepted, request, _, faults, refused, cleared, summary, emptied, outage = said
+    sent, accepted, request, _, faults, refused, cleared, written, pulled, summary, emptied, outage = said
     assert sent["messages"][0]["status"]["groupName"] == "PENDING"
     assert [item["text"] for item in accepted["items"]] == ["Hello"]
     assert (request["path"], request["status"]) == ("/sms/3/messages", 200)
     assert [faults["too_many_requests"], cleared["too_many_requests"]] == [1, 0]
     assert "429" in json.dumps(refused) or "TOO_MANY_REQUESTS" in json.dumps(refused)
-    assert [summary["accepted"], summary["requests"]] == [1, 2]
+    assert [(item["messageId"], item["text"]) for item in pulled["results"]] == [(written["message_id"], "STOP")]
+    assert [summary["accepted"], summary["requests"], summary["inbound"]] == [1, 3, 1]
     assert set(emptied.values()) == {0}
     assert outage == {"seconds": 1}
 
