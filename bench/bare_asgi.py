@@ -14,7 +14,7 @@ import orjson
 from sqlmodel import Session
 
 from api.group_commit import GroupCommit
-from api.routes.webhooks import ReportPush, write_reports
+from api.routes.webhooks import Push, ReportPush, write_reports
 from bench import floor
 from worker.db import make_engine
 from worker.infobip.reports import parse_reports
@@ -25,7 +25,7 @@ _Reports = list[dict[str, Any]]
 
 
 def _push(body: bytes) -> ReportPush:
-    return ReportPush(UUID(os.environ["BARE_CREDENTIAL"]), parse_reports(body))
+    return Push(UUID(os.environ["BARE_CREDENTIAL"]), parse_reports(body))
 
 
 def _write_reports(session: Session, pushes: Sequence[_Reports]) -> list[None]:
