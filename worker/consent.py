@@ -157,6 +157,8 @@ def opt_out_holds(standing: Standing, state: ConsentState, at: datetime | None) 
 
 
 def _is_older(written_at: datetime, standing: Standing) -> bool:
+    if standing.opted_out_at is not None and written_at < standing.opted_out_at - SKEW:
+        return True  # a caller may have passed it on, whatever was said since
     if standing.said_at is None:
         return False
     return written_at < standing.said_at - (timedelta(0) if _is_infobips_clock(standing.source) else SKEW)

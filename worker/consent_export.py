@@ -71,7 +71,8 @@ def _read(row: Any) -> _Person:
         "state": state,
         # Of what counts again after a pending that lapsed, nobody knows any more when it was said; but of an opt-out.
         "at": standing.said_at if state is standing.state else standing.opted_out_at,
-        "source": standing.source,
+        # Who asked back an opt-out did not say it.
+        "source": standing.source if state is standing.state or standing.opted_out_at is not None else None,
         "is_blocked": standing.is_blocked,
         "pending_from": standing.pending_from if state is ConsentState.PENDING else None,
         "opted_out_at": standing.opted_out_at,

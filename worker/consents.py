@@ -138,9 +138,11 @@ _BLOCK = text(f"""
         FROM told ORDER BY recipient, credential_id
         ON CONFLICT (recipient, credential_id) DO UPDATE SET
             state = excluded.state, source = excluded.source, blocked = c.blocked OR excluded.blocked,
-            pending_from = NULL, pending_until = NULL, said_at = excluded.said_at,
+            pending_from = NULL, pending_until = NULL, said_at = CASE
+                WHEN c.source IN ('{ConsentSource.KEYWORD}', '{ConsentSource.PROVIDER}')
+                THEN greatest(c.said_at, excluded.said_at) ELSE excluded.said_at END,
             opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at), changed_at = excluded.changed_at
-        WHERE (c.state <> excluded.state OR (excluded.blocked AND NOT c.blocked))
+        WHERE (c.state <> excluded.state OR (excluded.blocked AND NOT c.blocked) OR c.opted_out_at IS NULL)
           AND (c.state = excluded.state OR c.said_at IS NULL OR c.said_at <= excluded.said_at)
         RETURNING c.recipient, c.credential_id, c.state, c.source, c.blocked, c.said_at, c.changed_at
     )

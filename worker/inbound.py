@@ -34,7 +34,7 @@ from worker.infobip.reading import BadItem
 from worker.keywords import Reading, read
 from worker.logs import log_bug
 from worker.metrics import inbound_messages_total
-from worker.recipients import is_number
+from worker.recipients import has_form
 from worker.settings import Settings
 from worker.sqlstates import has_given_way
 from worker.unmatched import Unmatched
@@ -238,7 +238,7 @@ class _Read(NamedTuple):
 
     @property
     def may_change_consent(self) -> bool:
-        return self.reading.action in CHANGING and is_number(self.message.sender)
+        return self.reading.action in CHANGING and has_form(self.message.sender)
 
 
 class _Desk:

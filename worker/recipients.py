@@ -22,11 +22,19 @@ class NoCountryCode(BadRecipient):
     """It begins as a national number."""
 
 
+def has_form(text: str) -> bool:
+    """Whether this is written as phone numbers are stored; a short code may be too, where it is long."""
+    return _E164.fullmatch(text) is not None
+
+
 def is_number(text: str) -> bool:
     """Whether this is a phone number in the form in which they are stored, and no short code or name."""
-    if _E164.fullmatch(text) is None:
+    if not has_form(text) or len(text) >= _LONGER_THAN_SHORT_CODES:
+        return has_form(text)
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(f"+{text}"))
+    except phonenumbers.NumberParseException:  # it begins with the code of no country
         return False
-    return len(text) >= _LONGER_THAN_SHORT_CODES or phonenumbers.is_possible_number(phonenumbers.parse(f"+{text}"))
 
 
 def normalise(to: str, default_country: str | None) -> str:

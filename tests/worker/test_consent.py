@@ -143,6 +143,15 @@ def test_confirmation_that_was_written_before_it_was_asked_for_confirms_nothing(
     assert follows(Action.OPT_IN, asked_for, written_at=NOW, double=True).state is IN
 
 
+@pytest.mark.parametrize(("before", "counts"), [(SKEW, True), (SKEW + SECOND, False)])
+def test_opt_in_is_held_to_an_opt_out_that_was_passed_on_whatever_else_was_said(
+    before: timedelta, counts: bool
+) -> None:
+    standing = replace(SAID[OUT], said_at=NOW - WEEK, opted_out_at=NOW)
+    found = follows(Action.OPT_IN, standing, written_at=NOW - before)
+    assert (found.state is IN) is counts
+
+
 def test_opt_out_counts_however_late_it_comes() -> None:
     standing = replace(SAID[IN], said_at=NOW - SECOND)
     assert follows(Action.OPT_OUT, standing, written_at=NOW - WEEK).state is OUT

@@ -265,12 +265,33 @@ def test_a_block_opts_out_whoever_had_not_and_stands_in_the_history(
     ],
 )
 def test_what_is_known_is_not_told_again(session: Session, lane: MadeLane, known: dict, block: Block) -> None:
-    consented(session, lane, ASHA, OUT, **known)
+    consented(session, lane, ASHA, OUT, opted_out_at=database_now(session), **known)
     before = consent_row(session, lane, ASHA).model_dump()
     consents.block(session, told(session, lane, block))
     session.commit()
     assert consent_row(session, lane, ASHA).model_dump() == before
     assert history(session) == []
+
+
+def test_a_block_told_late_does_not_make_the_newest_word_older(session: Session, lane: MadeLane) -> None:
+    now = database_now(session)
+    consented(session, lane, ASHA, OUT, said_at=now, opted_out_at=now)
+    consents.block(session, told(session, lane, Block.ALL, at=now - MINUTE))
+    session.commit()
+    row = consent_row(session, lane, ASHA)
+    assert (row.blocked, row.said_at, row.opted_out_at) == (True, now, now)
+
+
+def test_a_do_not_disturb_of_one_whom_a_caller_opted_out_is_infobip_s_own_word(
+    session: Session, lane: MadeLane
+) -> None:
+    consented(session, lane, ASHA, OUT, source=ConsentSource.API)
+    at = database_now(session)
+    for _ in range(2):
+        consents.block(session, told(session, lane, Block.MARKETING, at=at))
+        session.commit()
+    row = consent_row(session, lane, ASHA)
+    assert (row.source, row.opted_out_at, len(history(session))) == ("provider", at, 1)
 
 
 def test_a_block_of_one_who_stopped_is_news(session: Session, lane: MadeLane) -> None:

@@ -442,6 +442,15 @@ class TestOutOfOrder:
         assert consent_row(session, lane, HANDSET).state == "opted_in"
 
 
+@pytest.mark.parametrize("sender", ["2101234", "5616161"])
+def test_a_word_counts_from_whatever_could_be_sent_to_though_nobody_answers_it(
+    session: Session, lane: MadeLane, sender: str
+) -> None:
+    hello, stop = pushed(session, lane, make_inbound("hello", sender=sender), make_inbound("STOP", sender=sender))
+    assert (hello.action, stop.action, stop.reply_id, stop.no_reply) == ("none", "opt_out", None, "not_a_number")
+    assert consent_row(session, lane, sender).state == "opted_out"
+
+
 class TestStoredBefore:
     """What was pulled is stored, and settled afterwards by whoever finds it."""
 

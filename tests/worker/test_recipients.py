@@ -104,6 +104,7 @@ def test_what_was_normalised_stays_as_it_is(to: str, country: str | None) -> Non
         ("4791234567", True),
         ("29012345", True),  # Saint Helena has such short ones
         ("5616161", False),  # a short code
+        ("2101234", False),  # no country has this code
         ("56161", False),
         ("+919876543210", False),  # not as it is stored
         ("KITEBK", False),
