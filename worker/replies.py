@@ -1,8 +1,8 @@
 """Replies to inbound messages: which text answers, and when none goes. Pure.
 
 None goes to a short code, an alphanumeric sender or our own number, none to an echo of our own text; what asked for
-nothing and is hours old is not answered any more. For the same
-action at most one in a minute and ten in a day to the same person: whatever answers at the other end, no loop lasts.
+nothing and is hours old is not answered any more. For the same action at most one goes in a minute and ten in a day to
+the same person: whatever answers at the other end, no loop lasts.
 """
 
 from collections.abc import Iterable, Sequence
