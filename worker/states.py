@@ -43,9 +43,10 @@ MAY_BECOME: dict[State, frozenset[State]] = {
 WAITING = (State.QUEUED, State.RETRYING)  # in the due index: may be claimed
 LIVE = (State.QUEUED, State.SENDING, State.SENT, State.RETRYING)
 FINAL = tuple(state for state in State if state not in LIVE)
+UNDELIVERED = tuple(state for state in FINAL if state is not State.DELIVERED)
 
 # States whose reason is counted beside them; elsewhere a reason is only the memory of an earlier attempt.
-REASONED = frozenset({State.RETRYING, *FINAL}) - {State.DELIVERED}
+REASONED = (State.RETRYING, *UNDELIVERED)
 
 
 def may_become(now: State, then: State) -> bool:

@@ -44,4 +44,4 @@ def test_only_waiting_states_may_be_claimed() -> None:
 
 
 def test_states_that_need_no_reason_have_none_counted() -> None:
-    assert set(State) - REASONED == {State.QUEUED, State.SENDING, State.SENT, State.DELIVERED}
+    assert set(State) - set(REASONED) == {State.QUEUED, State.SENDING, State.SENT, State.DELIVERED}

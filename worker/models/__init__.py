@@ -1,0 +1,37 @@
+"""The tables. PostgreSQL holds all truth: configuration, messages, schedule, attempts, reports, consent, events.
+
+Times are `timestamptz` in UTC, keys are UUIDv7; the events' is a number, given out in the order in which they are told.
+The tables that grow with traffic (message, attempt, delivery_report, submission, event) carry no foreign keys: their
+rows are written in bulk, in a transaction that writes or locks what they name. Their keys grow with time, so that all
+of them can be range-partitioned by it later (docs/decisions/0007).
+"""
+
+from worker.models.configuration import ApiToken, Credential, IdempotencyKey, Lane, Surface
+from worker.models.events import Event, EventDelivery, EventEndpoint, EventTry
+from worker.models.messages import Attempt, Batch, Message, RejectedRow, Replayed, Submission, Tally
+from worker.models.people import Consent, ConsentChange, InboundMessage
+from worker.models.reports import DeliveryReport, UnmatchedReport
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "Batch",
+    "Consent",
+    "ConsentChange",
+    "Credential",
+    "DeliveryReport",
+    "Event",
+    "EventDelivery",
+    "EventEndpoint",
+    "EventTry",
+    "IdempotencyKey",
+    "InboundMessage",
+    "Lane",
+    "Message",
+    "RejectedRow",
+    "Replayed",
+    "Submission",
+    "Surface",
+    "Tally",
+    "UnmatchedReport",
+]
