@@ -12,13 +12,16 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.gate import BARRED, BARRED_ENDS_AS, CONSENT_OF, HAS_TIME, LANE_IS_OPEN, WAITS
+from worker import events
+from worker.events import Told
+from worker.gate import BARRED, BARRED_ENDS_AS, CONSENT_OF, HAS_TIME, LANE_IS_OPEN, STANDS_STILL, WAITS
 from worker.ids import new_id
 from worker.infobip.payloads import Content, Outgoing
 from worker.lanes import Route
 from worker.states import State
 from worker.submissions import OpenSubmission
 from worker.tally import Changes
+from worker.words import EventType
 
 # What leaves, with everything inherited resolved: the message's own value, else its batch's.
 _OUTGOING = f"""
@@ -30,7 +33,8 @@ _read_content = attrgetter(*Content._fields)
 
 _ENDS = " ".join(f"WHEN '{reason}' THEN '{state}'" for reason, state in BARRED_ENDS_AS.items())
 
-# Those of a paused batch are passed over at once, while its sweep takes them out of the index (worker/steering.py).
+# Those of a batch that stands still are passed over at once, while its sweep takes them out of the index, or gives them
+# other turns (worker/steering.py).
 # What bars a message is asked row by row along that index, and ends it here: it is in the way of no later claim. As a
 # join it would leave the planner a choice, and a wrong guess at what passes makes it sort all that is due for each
 # claim. Nor may two CTEs be joined: of those it knows nothing, and compares each row with each.
@@ -42,7 +46,7 @@ _CLAIM = text(f"""
             LEFT JOIN batch b ON b.id = m.batch_id LEFT JOIN consent c ON {CONSENT_OF}) AS barred
         FROM message m
         WHERE m.lane_id = :lane AND {WAITS} AND m.next_attempt_at <= statement_timestamp() AND {HAS_TIME}
-          AND (m.batch_id = ANY(ARRAY(SELECT id FROM batch WHERE paused_at IS NOT NULL))) IS NOT TRUE
+          AND (m.batch_id = ANY(ARRAY(SELECT id FROM batch WHERE {STANDS_STILL}))) IS NOT TRUE
           AND EXISTS (SELECT FROM lane l WHERE l.id = :lane AND ({LANE_IS_OPEN} OR :is_probe))
         ORDER BY m.next_attempt_at, m.id
         LIMIT :reach
@@ -142,12 +146,13 @@ def claim(
     ).items():
         changes.left((route.lane_id, batch_id), was, was_reason, n)
         changes.entered((route.lane_id, batch_id), BARRED_ENDS_AS.get(barred, State.SENDING), barred, n)
+    ended = [row for row in rows if row.barred is not None]
+    events.tell(session, (_end_of(row) for row in ended))
     changes.write(session)
     leaving = [_outgoing(row) for row in rows if row.barred is None]
-    ended = len(rows) - len(leaving)
     if not leaving:
-        return Claimed(None, ended)
-    return Claimed(OpenSubmission(submission, route, [submission], leaving, now_monotonic, is_probe), ended)
+        return Claimed(None, len(ended))
+    return Claimed(OpenSubmission(submission, route, [submission], leaving, now_monotonic, is_probe), len(ended))
 
 
 def reopen(
@@ -183,6 +188,10 @@ def reopen(
         },
     ).all()
     return OpenSubmission(submission, route, bulk_ids, [_outgoing(row) for row in rows], now_monotonic, is_probe)
+
+
+def _end_of(row: Any) -> Told:
+    return Told(EventType(f"message.{BARRED_ENDS_AS[row.barred]}"), row.id, row.attempt_count, row.barred)
 
 
 def _outgoing(row: Any) -> Outgoing:

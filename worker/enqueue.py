@@ -7,13 +7,15 @@ A batch keeps what its messages share, a message only what differs; a single sen
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
 from uuid_utils import uuid7
 
-from worker import consents
+from worker import consents, events
 from worker.copying import SharedColumns, copy_messages, own_part
+from worker.events import Told
 from worker.ids import new_id
 from worker.models import Batch
 from worker.orders import BatchOrder, MessageOrder, Rejected
@@ -22,7 +24,7 @@ from worker.refusals import Refusal
 from worker.rows import BadRow, Checked, read_message, read_rows, refusal_of_rows
 from worker.states import State
 from worker.tally import Changes
-from worker.words import Channel, MessageType, Origin
+from worker.words import Channel, EventType, MessageType, Origin
 
 MOST_ROWS = 10_000
 
@@ -51,6 +53,10 @@ class Draft:
     accepted: Accepted
     barred: str | None  # why consent forbids it
     line: str
+
+    @property
+    def told(self) -> list[Told]:
+        return [_suppressed(self.accepted.id, self.barred)] if self.barred else []
 
 
 def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
@@ -84,17 +90,20 @@ def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
     )
     barred = _barred(session, place, rows)
     alike = {reason: _shared_part(place, schedule, batch.id, None, reason) for reason in {None, *barred.values()}}
-    copy_messages(
-        session,
-        (
-            # Not new_id(): the standard library's UUIDs take several times as long to make and to write.
-            alike[barred.get(row.recipient)]
-            + own_part(message_id=uuid7(), recipient=row.recipient, text=row.text, values=row.values)
-            for row in rows
-        ),
-    )
+    told: list[Told] = []
+
+    def line(row: Checked) -> str:
+        # Not new_id(): the standard library's UUIDs take several times as long to make and to write.
+        message_id, reason = uuid7(), barred.get(row.recipient)
+        if reason:
+            told.append(_suppressed(message_id, reason))
+        own = own_part(message_id=message_id, recipient=row.recipient, text=row.text, values=row.values)
+        return alike[reason] + own
+
+    copy_messages(session, map(line, rows))
     session.add(batch)
     session.flush()
+    events.tell(session, told)
     reasons: Counter[str | None] = Counter({None: len(rows)})
     if barred:
         reasons = Counter(barred.get(row.recipient) for row in rows)
@@ -143,6 +152,7 @@ def store_messages(session: Session, drafts: Sequence[Draft]) -> None:
     if not drafts:
         return
     copy_messages(session, (draft.line for draft in drafts))
+    events.tell(session, (told for draft in drafts for told in draft.told))
     _count(session, Counter((draft.accepted.lane_id, draft.barred) for draft in drafts))
 
 
@@ -192,6 +202,10 @@ def _shared_part(
         validity_seconds=schedule.validity_seconds,
         created_at=place.now,
     ).part()
+
+
+def _suppressed(message_id: Any, reason: str) -> Told:
+    return Told(EventType.MESSAGE_SUPPRESSED, message_id, 0, reason)
 
 
 def _born(barred: str | None) -> State:

@@ -5,6 +5,7 @@ here, with the message locked; `Transitions.write` then writes all steps at once
 
     accept, await_report          Infobip has it; and still says no more
     deliver                       the recipient has it
+    end_replay                    it replays a message that has arrived after all
     fail, refuse                  an attempt failed: the retry rule decides; the same message would fail again
     release                       known not to have been sent: as it was before
     doubt, stay_in_doubt, absent  nobody knows; nor do the logs; and they show it at no look
@@ -23,9 +24,9 @@ from worker.infobip.statuses import Verdict
 from worker.locking import LockedMessage
 from worker.look_times import ABSENT_FOR, missing_report_look
 from worker.metrics import retries_scheduled_total
-from worker.reasons import REFUSED, UNKNOWN_FATE
+from worker.reasons import DELIVERED_LATE, REFUSED, SOURCE_DELIVERED, UNKNOWN_FATE
 from worker.settings import Settings
-from worker.states import State
+from worker.states import FINAL, State
 from worker.transitions import Transitions
 from worker.words import MOST_WORDS, UNSETTLED, AttemptOutcome
 
@@ -50,7 +51,12 @@ def deliver(transitions: Transitions, message: LockedMessage, number: int, code:
     if number != message.number and current is not None and current in (*UNSETTLED, AttemptOutcome.ACCEPTED):
         transitions.settle(message.id, message.number, current)
     transitions.settle(message.id, number, AttemptOutcome.DELIVERED, code)
-    transitions.move(message, State.DELIVERED)
+    transitions.move(message, State.DELIVERED, DELIVERED_LATE if message.state in FINAL else None)
+
+
+def end_replay(transitions: Transitions, message: LockedMessage) -> None:
+    """What it replays has arrived, and it has not left yet."""
+    transitions.move(message, State.CANCELLED, SOURCE_DELIVERED)
 
 
 def fail(
@@ -70,6 +76,8 @@ def fail(
         settings.retry_schedule,
         random.random(),
     )
+    next_at = decision.at if isinstance(decision, retry.RetryAt) and message.barred is None else None
+    transitions.tell_failure(message, verdict.code, next_at)
     if isinstance(decision, retry.End):
         transitions.move(message, decision.state, verdict.code)
     elif not _end_if_barred(transitions, message):
@@ -80,6 +88,7 @@ def fail(
 def refuse(transitions: Transitions, message: LockedMessage, words: str) -> None:
     """Infobip refused a request for its sake, in these words."""
     transitions.settle(message.id, message.number, AttemptOutcome.FAILED, REFUSED, words[:MOST_WORDS])
+    transitions.tell_failure(message, REFUSED)
     transitions.move(message, State.FAILED, REFUSED)
 
 

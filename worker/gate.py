@@ -3,9 +3,9 @@
 The claim puts it into its statement; those who reopen attempts that are `sending` already read it while they lock them
 (`LockedMessage.may_leave`). Whether the lane is held is read beside it, since a probe passes that and nothing else.
 
-What bars a message for good, and not only for now, is named: its batch is cancelled, or consent forbids it. The claim
-ends one that is barred when its turn comes, and where it comes back from Infobip undelivered, or never came there, it
-ends as barred too (fates.py).
+What bars a message for good, and not only for now, is named: its batch is cancelled, it is a replay whose source has
+arrived, or consent forbids it. The claim ends one that is barred when its turn comes, and where it comes back from
+Infobip undelivered, or never came there, it ends as barred too (fates.py).
 
 Over message m, its batch b (nulls for single sends), its lane l (credential and message type) and the consent c of its
 recipient for that credential (nulls where nothing was said), by the database's clock. Pure.
@@ -13,13 +13,16 @@ recipient for that credential (nulls where nothing was said), by the database's 
 
 from typing import Final
 
-from worker.reasons import BATCH_CANCELLED, NOT_OPTED_IN, NUMBER_BLOCKED, OPTED_OUT
+from worker.reasons import BATCH_CANCELLED, NOT_OPTED_IN, NUMBER_BLOCKED, OPTED_OUT, SOURCE_DELIVERED
 from worker.retry import LEAST_REMAINING
 from worker.states import WAITING, State
-from worker.words import ConsentState, MessageType, listed
+from worker.words import ConsentState, MessageType, Origin, listed
 
 # It is not with Infobip, and nobody has set it aside: the condition of the due index.
 WAITS: Final = f"m.state IN ({listed(WAITING)}) AND NOT m.held"
+
+# Of a batch, no alias: nothing of it leaves for now. It is paused, or what waits is being given other turns.
+STANDS_STILL: Final = "paused_at IS NOT NULL OR move_to IS NOT NULL"
 
 HAS_TIME: Final = f"m.expires_at >= statement_timestamp() + interval '{LEAST_REMAINING.total_seconds()} seconds'"
 
@@ -43,14 +46,22 @@ def barred_by_consent(is_marketing: str, needs_opt_in: str) -> str:
     END"""
 
 
+# Of the messages of its chain, all that were sent before it. Asked of replays alone.
+_SOURCE_HAS_ARRIVED: Final = f"""m.origin = '{Origin.REPLAY}' AND EXISTS (
+    SELECT FROM replayed own JOIN replayed earlier ON earlier.root_id = own.root_id
+    JOIN message source ON source.id = earlier.source_message_id
+    WHERE own.message_id = m.id AND source.state = '{State.DELIVERED}')"""
+
 # Why it never leaves again: a reason, or null. The surfaces are read once a statement, not once a message.
 _NEEDS_OPT_IN: Final = "m.surface_id = ANY(ARRAY(SELECT id FROM surface WHERE require_opt_in))"
 BARRED: Final = f"""CASE
     WHEN b.cancelled_at IS NOT NULL THEN '{BATCH_CANCELLED}'
+    WHEN {_SOURCE_HAS_ARRIVED} THEN '{SOURCE_DELIVERED}'
     ELSE {barred_by_consent(f"l.message_type = '{MessageType.MARKETING}'", _NEEDS_OPT_IN)}
 END"""
 BARRED_ENDS_AS: Final = {
     BATCH_CANCELLED: State.CANCELLED,
+    SOURCE_DELIVERED: State.CANCELLED,
     OPTED_OUT: State.SUPPRESSED,
     NOT_OPTED_IN: State.SUPPRESSED,
     NUMBER_BLOCKED: State.SUPPRESSED,

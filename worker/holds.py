@@ -5,17 +5,20 @@ one guarded UPDATE), by hand, or by a change of the credential's key or URL. An 
 such a change carries the old version and does not hold it again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import Session
 
+from worker import events
 from worker.errors import SendError, brief
+from worker.events import Told
 from worker.lanes import Route
-from worker.words import HoldKind
+from worker.words import EventType, HoldKind
 
 PROBES = {
     HoldKind.FAULT: [timedelta(seconds=s) for s in (2, 4, 8, 15, 30)],
@@ -30,13 +33,13 @@ _VERSION = text("SELECT version FROM credential WHERE id = :credential FOR SHARE
 
 _HOLD = text("""
     WITH held AS (
-        SELECT l.id FROM lane l
+        SELECT l.id, l.kind AS was FROM lane l
         WHERE l.credential_id = :credential
           AND (CAST(:channel AS text) IS NULL OR l.channel = :channel) AND (CAST(:lane AS uuid) IS NULL OR l.id = :lane)
           AND l.kind IS DISTINCT FROM 'by hand' AND (l.kind IS NULL OR l.kind <> 'account' OR :kind = 'account')
         ORDER BY l.id FOR UPDATE
     ), probe AS (
-        SELECT lane.id, CASE
+        SELECT lane.id, held.was, CASE
             -- A pause that Infobip asked for is kept, whatever probe was due before.
             WHEN :is_pause THEN greatest(lane.probe_at, statement_timestamp() + make_interval(secs => :wait))
             -- Held already: its probes keep their rhythm.
@@ -48,7 +51,7 @@ _HOLD = text("""
         kind = :kind, reason = :reason, probes = CASE WHEN lane.kind = :kind THEN lane.probes ELSE 0 END,
         probe_at = probe.at, held_until = probe.at
     FROM probe WHERE lane.id = probe.id
-    RETURNING lane.id
+    RETURNING lane.id, probe.was, probe.at
 """)
 
 _PROBE_STATE = text("SELECT kind, probes FROM lane WHERE id = :lane AND probe_at <= statement_timestamp()")
@@ -67,15 +70,21 @@ _SENT_WITH = text("""
 _OPEN = "kind = NULL, reason = NULL, held_until = NULL, probe_at = NULL, probes = 0, faults = 0"
 NO_REFUSALS = "refusal = NULL, refusals = 0, refused_batches = '{}'"
 _SUCCEEDED = text(f"""
-    UPDATE lane SET {_OPEN}
-    WHERE id = :lane AND (faults > 0 OR kind IS NOT NULL)
-      -- An answer to a request from before the hold does not cut short the pause that Infobip asked for.
-      AND (kind IS NULL OR (kind = 'fault' AND (:is_probe OR probe_at <= statement_timestamp()))
-           OR (kind = 'account' AND :is_probe))
+    WITH before AS (
+        SELECT id, kind FROM lane WHERE id = :lane AND (faults > 0 OR kind IS NOT NULL)
+          -- An answer to a request from before the hold does not cut short the pause that Infobip asked for.
+          AND (kind IS NULL OR (kind = 'fault' AND (:is_probe OR probe_at <= statement_timestamp()))
+               OR (kind = 'account' AND :is_probe))
+        FOR UPDATE
+    )
+    UPDATE lane SET {_OPEN} FROM before WHERE lane.id = before.id RETURNING lane.id, before.kind AS was
 """)
 _RELEASE = text(f"""
-    UPDATE lane SET {_OPEN}, {NO_REFUSALS}
-    WHERE credential_id = :credential AND (kind IS NOT NULL OR faults > 0 OR refusals > 0)
+    WITH before AS (
+        SELECT id, kind FROM lane
+        WHERE credential_id = :credential AND (kind IS NOT NULL OR faults > 0 OR refusals > 0) ORDER BY id FOR UPDATE
+    )
+    UPDATE lane SET {_OPEN}, {NO_REFUSALS} FROM before WHERE lane.id = before.id RETURNING lane.id, before.kind AS was
 """)
 _FAULT = text("UPDATE lane SET faults = faults + 1 WHERE id = :lane RETURNING faults")
 
@@ -119,7 +128,7 @@ def note_error(session: Session, route: Route, error: SendError) -> None:
 
 def note_success(session: Session, route: Route, *, is_probe: bool) -> None:
     """A probe's success opens the lane, any other a fault's hold that is due for a probe. Mostly it writes nothing."""
-    session.execute(_SUCCEEDED, {"lane": route.lane_id, "is_probe": is_probe})
+    _tell_opened(session, session.execute(_SUCCEEDED, {"lane": route.lane_id, "is_probe": is_probe}).all())
 
 
 def take_probe(session: Session, lane_id: UUID) -> bool:
@@ -138,7 +147,12 @@ def take_probe(session: Session, lane_id: UUID) -> bool:
 
 def release(session: Session, credential_id: UUID) -> None:
     """Open every lane of the credential: by hand, or because its key or URL changed."""
-    session.execute(_RELEASE, {"credential": credential_id})
+    _tell_opened(session, session.execute(_RELEASE, {"credential": credential_id}).all())
+
+
+def _tell_opened(session: Session, lanes: Sequence[Row[Any]]) -> None:
+    """Those of them that were held, and not merely faulty."""
+    events.tell(session, (Told(EventType.LANE_OPENED, lane.id) for lane in lanes if lane.was is not None))
 
 
 def _pause(session: Session, route: Route, seconds: float, reason: str) -> None:
@@ -169,5 +183,14 @@ def _hold(
         return  # key or address were changed since that request left
     wait = PROBES[kind][0].total_seconds() if pause_seconds is None else pause_seconds
     values = {"credential": credential_id, "channel": channel, "lane": lane, "kind": kind, "reason": reason}
-    for row in session.execute(_HOLD, {**values, "wait": wait, "is_pause": pause_seconds is not None}).all():
+    held = session.execute(_HOLD, {**values, "wait": wait, "is_pause": pause_seconds is not None}).all()
+    events.tell(
+        session,
+        (
+            Told(EventType.LANE_HELD, row.id, reason=reason, kind=kind, next_at=row.at)
+            for row in held
+            if row.was is None
+        ),
+    )
+    for row in held:
         _log.warning("lane_held", lane_id=str(row.id), kind=kind.value, reason=brief(reason), seconds=wait)

@@ -21,13 +21,14 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlmodel import Session
 
-from worker import consents, replies, unmatched
+from worker import consents, events, replies, unmatched
 from worker.answering import Answer, Answering, Written
 from worker.columns import column, rows_of
 from worker.consent import CHANGING, NOTHING_SAID, Standing, said, step
 from worker.consents import Person, Said
 from worker.credential_rules import CredentialRules, read_rules
 from worker.db import database_now, is_away, open_session, transact
+from worker.events import Told
 from worker.ids import new_id
 from worker.infobip.inbound import Inbound
 from worker.infobip.reading import BadItem
@@ -38,7 +39,7 @@ from worker.recipients import has_form
 from worker.settings import Settings
 from worker.sqlstates import has_given_way
 from worker.unmatched import Unmatched
-from worker.words import Action, ConsentSource, ConsentState
+from worker.words import Action, ConsentSource, ConsentState, EventType
 
 _log = structlog.get_logger()
 
@@ -218,9 +219,14 @@ def _settle(session: Session, messages: Sequence[Written], settings: Settings, *
     desk = _Desk(session, now, given, settings, Answering(session, now, messages) if answers else None)
     settled = desk.settle()
     session.execute(_SETTLE, {name: column(getattr(one, name) for one in settled) for name in _SETTLED})
+    events.tell(session, (_told(one) for one in settled))
     for one in settled:
         inbound_messages_total.labels(one.action.partition(":")[0]).inc()
     return desk.write()
+
+
+def _told(one: Settled) -> Told:
+    return Told(EventType(f"inbound.{one.action.partition(':')[0]}"), one.id)
 
 
 class _Read(NamedTuple):

@@ -10,14 +10,23 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from worker.gate import BARRED, CONSENT_OF, GATE, LANE_IS_OPEN
 from worker.states import State
-from worker.words import AttemptOutcome
+from worker.words import AttemptOutcome, Origin
 
 _LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+# Along with all of the same chains, in one order with them.
+_LOCK_CHAINS = text("""
+    SELECT id FROM message WHERE id = ANY(CAST(:ids AS uuid[]) || ARRAY(
+        SELECT message_id FROM replayed WHERE root_id = ANY(:ids)
+        UNION ALL
+        SELECT later.message_id FROM replayed own JOIN replayed later ON later.root_id = own.root_id
+        WHERE own.message_id = ANY(:ids)
+    )) ORDER BY id FOR UPDATE
+""")
 _LOCK_FREE = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
 
 # LockedMessage's fields, in their order.
@@ -45,6 +54,8 @@ _FIELDS: Final = {
     "attempt_outcome": "a.outcome",
     "answered_at": "a.answered_at",
     "looks": "coalesce(a.looks, 0)",
+    "root_id": f"""CASE m.origin WHEN '{Origin.REPLAY}'
+        THEN coalesce((SELECT root_id FROM replayed WHERE message_id = m.id), m.id) ELSE m.id END""",
 }
 # A statement of its own, after the locks: what another transaction committed while we waited for them is seen here.
 _READ = text(f"""
@@ -59,7 +70,7 @@ _READ = text(f"""
 
 @dataclass(slots=True)
 class LockedMessage:
-    """A message as it stands, locked until the transaction ends, and its current attempt (the last five fields)."""
+    """A message as it stands, locked until the transaction ends, and its current attempt (from its submission on)."""
 
     id: UUID
     lane_id: UUID
@@ -84,6 +95,7 @@ class LockedMessage:
     attempt_outcome: AttemptOutcome | None
     answered_at: datetime | None  # when it was first settled since it last went out, in any way, a doubt included
     looks: int  # at Infobip's logs, so far
+    root_id: UUID  # the first of the chain of replays that it stands in; its own where it replays none
 
     @property
     def was_in_doubt(self) -> bool:
@@ -99,10 +111,19 @@ class LockedMessage:
 def lock(session: Session, ids: Iterable[UUID], *, only_free: bool = False) -> dict[UUID, LockedMessage]:
     """The messages with these IDs that exist, locked in the order of their IDs; `only_free`: without those that another
     transaction holds."""
+    return _lock(session, _LOCK_FREE if only_free else _LOCK, ids)
+
+
+def lock_chains(session: Session, ids: Iterable[UUID]) -> dict[UUID, LockedMessage]:
+    """These, and with each the others of its chain of replays: for who may find one delivered."""
+    return _lock(session, _LOCK_CHAINS, ids)
+
+
+def _lock(session: Session, statement: TextClause, ids: Iterable[UUID]) -> dict[UUID, LockedMessage]:
     wanted = list(set(ids))
     if not wanted:
         return {}
-    found = session.execute(_LOCK_FREE if only_free else _LOCK, {"ids": wanted}).scalars().all()
+    found = session.execute(statement, {"ids": wanted}).scalars().all()
     return {row[0]: _locked(row) for row in session.execute(_READ, {"ids": found}).all()}
 
 

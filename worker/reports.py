@@ -6,7 +6,7 @@ current one changes nothing, unless it says delivered: that wins over every othe
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,10 +18,10 @@ from worker.columns import column, rows_of
 from worker.ids import new_id
 from worker.infobip.reading import BadItem
 from worker.infobip.reports import Report
-from worker.locking import LockedMessage, lock
+from worker.locking import LockedMessage, lock_chains
 from worker.metrics import reports_total, unknown_codes_total
 from worker.settings import Settings
-from worker.states import State, may_become
+from worker.states import WAITING, State, may_become
 from worker.transitions import Transitions
 from worker.unmatched import Unmatched, keep
 from worker.words import FAILURES, Outcome, ReportResult, Source
@@ -74,7 +74,7 @@ def apply_reports(
     pushes = list(pushes)
     counted: Counter[tuple[str, ReportResult]] = Counter()
     reports = [(credential, item) for credential, items in pushes for item in items if isinstance(item, Report)]
-    messages = lock(session, (report.message_id for _, report in reports))
+    messages = lock_chains(session, (report.message_id for _, report in reports))
     rows = session.execute(_STORED, {"ids": list(messages)}).all()
     known = {(row.message_id, row.attempt, row.status_id, row.done_at) for row in rows}
     transitions = Transitions(session, rows[0].now)
@@ -100,6 +100,7 @@ def apply_reports(
     bad = [(credential, item) for credential, items in pushes for item in items if isinstance(item, BadItem)]
     unmatched += [Unmatched(credential, item.reason, item.body) for credential, item in bad]
     counted.update([("other", ReportResult.MALFORMED)] * len(bad))
+    _end_replays(transitions, messages.values())
     _store(session, stored, source)
     keep(session, unmatched)
     holds.hold_for_reports(session, troubles)
@@ -129,6 +130,14 @@ def fold(transitions: Transitions, message: LockedMessage, report: Report, setti
         fates.fail(transitions, message, verdict, settings)
         return ReportResult.APPLIED
     return ReportResult.NOTED
+
+
+def _end_replays(transitions: Transitions, messages: Collection[LockedMessage]) -> None:
+    """Of those locked together: who waits to be sent again, while another of its chain has arrived."""
+    arrived = {message.root_id for message in messages if message.state is State.DELIVERED}
+    for message in messages:
+        if message.state in WAITING and message.root_id in arrived:
+            fates.end_replay(transitions, message)
 
 
 def keep_unreadable(session: Session, credential_id: UUID, body: str) -> None:

@@ -13,14 +13,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import consents
+from worker import consents, events
 from worker.columns import column, rows_of
 from worker.consents import Blocked, Person
+from worker.events import Told
 from worker.locking import LockedMessage
 from worker.states import FINAL, REASONED, WAITING, State, may_become
 from worker.steering import passed_by_sweep
 from worker.tally import Changes, upsert
-from worker.words import AttemptOutcome, Block
+from worker.words import AttemptOutcome, Block, EventType
 
 _MOVED = rows_of(
     "moved",
@@ -61,7 +62,7 @@ _WRITE = text(f"""
         FROM {_SETTLED} AS v
         WHERE a.message_id = v.message_id AND a.number = v.number
         RETURNING a.message_id
-    ), counted AS ({upsert("moved", "settled")})
+    ), told AS ({events.TELL}), counted AS ({upsert("moved", "settled")})
     SELECT count(*) FROM moved
 """)
 
@@ -85,6 +86,7 @@ class Transitions:
         self._moved: dict[UUID, LockedMessage] = {}
         self._attempts: dict[tuple[UUID, int], _AttemptChange] = {}
         self._blocked: dict[Person, Blocked] = {}
+        self._told: list[Told] = []
 
     def move(
         self,
@@ -97,6 +99,7 @@ class Transitions:
         number: int | None = None,
     ) -> None:
         """Take `message` to `state`; the object changes at once, so that further reports fold onto the new situation.
+        An end is told.
 
         Errors: ValueError where states.py does not allow the step: a bug, never data.
         """
@@ -105,10 +108,12 @@ class Transitions:
         self._before.setdefault(message.id, (message.state, message.reason))
         self._moved[message.id] = message
         message.state = state
-        message.reason = reason if state in REASONED else message.reason
+        message.reason = reason if state in REASONED else reason or message.reason
         message.next_attempt_at = next_attempt_at
         message.slots = message.slots if slots is None else slots
         message.number = message.number if number is None else number
+        if state in FINAL:
+            self._told.append(Told(EventType(f"message.{state}"), message.id, message.number, reason))
 
     def settle(
         self,
@@ -124,6 +129,11 @@ class Transitions:
         """Record how an attempt stands, and when Infobip's logs are asked about it next (None: never)."""
         self._attempts[message_id, number] = _AttemptChange(outcome, code, detail, look_at, looks)
 
+    def tell_failure(self, message: LockedMessage, code: str, next_attempt_at: datetime | None = None) -> None:
+        """The current attempt failed: an event of its own, before what follows from it."""
+        told = Told(EventType.ATTEMPT_FAILED, message.id, message.number, code, next_at=next_attempt_at)
+        self._told.append(told)
+
     def block(self, message: LockedMessage, block: Block, code: str, told_at: datetime) -> None:
         """Record that its recipient is blocked: a fact of consent. Of several the widest counts, told as of the newest:
         an opt-in between them does not undo what was told after it."""
@@ -136,13 +146,15 @@ class Transitions:
         self._blocked[person] = fact
 
     def write(self) -> None:
-        """Consent, messages, attempts and the tally."""
+        """Consent, messages, attempts, events and the tally."""
         consents.block(self._session, self._blocked)
         moved = list(self._moved.values())
         if not moved and not self._attempts:
             return
-        values = {**self._moved_columns(moved), **self._settled_columns(), **self._counts(moved).values()}
-        if self._session.execute(_WRITE, {**values, "at": self.now}).scalar_one() != len(moved):
+        values = {**self._moved_columns(moved), **self._settled_columns(), **events.columns(self._told)}
+        if self._session.execute(
+            _WRITE, {**values, **self._counts(moved).values(), "at": self.now}
+        ).scalar_one() != len(moved):
             raise RuntimeError("a locked message changed under its lock")
 
     def _moved_columns(self, moved: list[LockedMessage]) -> dict[str, str]:

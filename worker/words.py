@@ -132,6 +132,30 @@ class Action(StrEnum):
     OTHER_NUMBER = "other_number"  # to a number that is not the credential's
 
 
+class EventType(StrEnum):
+    """What is told. The part before the dot says what it happened to: a message, one of its attempts, a lane, an event
+    endpoint; or that a handset wrote, and after the dot what that asks for."""
+
+    MESSAGE_DELIVERED = "message.delivered"
+    MESSAGE_FAILED = "message.failed"
+    MESSAGE_EXPIRED = "message.expired"
+    MESSAGE_SUPPRESSED = "message.suppressed"
+    MESSAGE_CANCELLED = "message.cancelled"
+    MESSAGE_UNCONFIRMED = "message.unconfirmed"
+    ATTEMPT_FAILED = "attempt.failed"
+    INBOUND_OPT_OUT = "inbound.opt_out"
+    INBOUND_HELP = "inbound.help"
+    INBOUND_DOUBLE_OPT_IN = "inbound.double_opt_in"
+    INBOUND_OPT_IN = "inbound.opt_in"
+    INBOUND_CUSTOM = "inbound.custom"
+    INBOUND_NEAR_MISS = "inbound.near_miss"
+    INBOUND_NONE = "inbound.none"
+    INBOUND_OTHER_NUMBER = "inbound.other_number"
+    LANE_HELD = "lane.held"
+    LANE_OPENED = "lane.opened"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+
+
 def listed(words: Iterable[StrEnum]) -> str:
     """For the IN of a statement."""
     return ", ".join(f"'{word}'" for word in words)

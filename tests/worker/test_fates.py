@@ -68,6 +68,7 @@ FATES = {
     "doubt": Fate(doubting, None),
     "stay_in_doubt": Fate(lambda t, m: fates.stay_in_doubt(t, m, 1, MINUTE), None),
     "absent": Fate(lambda t, m: fates.absent(t, m, 2), None),
+    "end_replay": Fate(fates.end_replay, State.CANCELLED),
     "end_unsent": Fate(fates.end_unsent, State.EXPIRED),
     "expire": Fate(lambda t, m: fates.expire(t, m, reasons.VALIDITY_OVER), State.EXPIRED),
     "leave_unconfirmed": Fate(lambda t, m: fates.leave_unconfirmed(t, m, reasons.NO_REPORT), State.UNCONFIRMED),
@@ -208,6 +209,14 @@ def test_answer_that_was_overtaken_is_noted_with_its_words_and_nobody_asks(sessi
     take(session, message_id, FATES["note_overtaken"].step)
     _, settled = rows(session, message_id)
     assert (settled.code, settled.detail, settled.look_at) == ("EC_X", "words", None)
+
+
+@pytest.mark.parametrize("before", FINAL)
+def test_what_was_given_up_and_is_delivered_remembers_that(session: Session, lane: MadeLane, before: State) -> None:
+    (message_id,) = standing(session, lane, before)
+    if before is not State.DELIVERED:
+        take(session, message_id, FATES["deliver"].step)
+        assert message(session, message_id).reason == reasons.DELIVERED_LATE
 
 
 # It failed
@@ -373,8 +382,21 @@ def block(session: Session, lane: MadeLane) -> None:
     consented(session, lane, RECIPIENT, ConsentState.OPTED_OUT, is_blocked=True)
 
 
+def deliver_its_source(session: Session, lane: MadeLane) -> None:
+    (source,) = standing(session, lane, State.SENDING)
+    take(session, source, FATES["deliver"].step)
+    change(session, "UPDATE message SET origin = 'replay' WHERE state = 'sending'")
+    change(
+        session,
+        "INSERT INTO replayed (source_message_id, message_id, root_id) "
+        "SELECT :source, id, :source FROM message WHERE origin = 'replay'",
+        source=source,
+    )
+
+
 BARS = {
     reasons.BATCH_CANCELLED: cancel,
+    reasons.SOURCE_DELIVERED: deliver_its_source,
     reasons.OPTED_OUT: opt_out,
     reasons.NOT_OPTED_IN: require_opt_in,
     reasons.NUMBER_BLOCKED: block,
@@ -408,7 +430,8 @@ def test_barred_message_ends_where_another_would_go_on(
 ) -> None:
     take(session, barred, step)
     moved, settled = rows(session, barred)
-    ends_as = State.CANCELLED if reason == reasons.BATCH_CANCELLED else State.SUPPRESSED
+    is_cancelled = reason in (reasons.BATCH_CANCELLED, reasons.SOURCE_DELIVERED)
+    ends_as = State.CANCELLED if is_cancelled else State.SUPPRESSED
     assert (moved.state, moved.reason) == (ends_as, reason)
     assert (moved.finished_at is None, moved.next_attempt_at) == (False, None)
     assert_tally_is_exact(session, lane)
@@ -434,7 +457,7 @@ def test_barred_message_close_to_its_end_expires_with_what_it_met(session: Sessi
 def test_barred_message_whose_time_is_over_ends_as_barred(
     session: Session, barred: UUID, reason: str, state: State
 ) -> None:
-    change(session, "UPDATE message SET state = :state", state=state)
+    change(session, "UPDATE message SET state = :state WHERE id = :id", state=state, id=barred)
     take(session, barred, FATES["expire"].step)
     moved = message(session, barred)
     assert (moved.state, moved.reason) == (BARRED_ENDS_AS[reason], reason)
