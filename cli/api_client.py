@@ -8,15 +8,16 @@ from typing import Any
 
 import httpx
 
-from cli.environment import read_environment
+from cli.environment import API_TOKEN, API_URL, read_environment
 from cli.errors import CommandError
-
-API_URL = "DELIVERY_API_URL"
-API_TOKEN = "DELIVERY_API_TOKEN"  # noqa: S105 - the name of a variable
 
 _TIMEOUT_SECONDS = 60.0
 _PAGE = 1_000
 _MOST_FAULTS = 20  # of an answer's, shown
+
+
+class ApiAway(CommandError):
+    """The API does not answer, or not as itself just now: the same call may succeed later, or be done already."""
 
 
 class ApiClient:
@@ -59,8 +60,10 @@ class ApiClient:
         """The answer to a GET. Queries that are None are left out."""
         return self._json("GET", path, params=_given(query))
 
-    def write(self, method: str, path: str, body: Any) -> Any:
-        return self._json(method, path, json=body)
+    def write(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
+        """The answer to a call that changes something; None where it has no body. `key`: for Idempotency-Key."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self._json(method, path, json=body, headers=headers)
 
     def items(self, path: str, most: int | None = None, **query: Any) -> Iterator[dict[str, Any]]:
         """A list of the API's, page by page as it is asked for, at most so many."""
@@ -91,6 +94,8 @@ class ApiClient:
             answer = self._http.request(method, path, **request)
         if not answer.is_success:
             raise _refusal(answer)
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            return None
         try:
             return answer.json()
         except ValueError as error:
@@ -101,11 +106,11 @@ class ApiClient:
         try:
             yield
         except httpx.TimeoutException as error:
-            raise CommandError(f"the API at {self._url} did not answer within {_TIMEOUT_SECONDS:g} s") from error
+            raise ApiAway(f"the API at {self._url} did not answer within {_TIMEOUT_SECONDS:g} s") from error
         except httpx.ConnectError as error:
-            raise CommandError(f"cannot reach the API at {self._url}: {error}") from error
+            raise ApiAway(f"cannot reach the API at {self._url}: {error}") from error
         except httpx.TransportError as error:
-            raise CommandError(f"the connection to the API at {self._url} broke off: {error}") from error
+            raise ApiAway(f"the connection to the API at {self._url} broke off: {error}") from error
 
 
 def _is_here(host: str) -> bool:
@@ -127,12 +132,14 @@ def _refusal(answer: httpx.Response) -> CommandError:
         detail, faults = str(problem["detail"]), problem.get("errors", [])
     except (ValueError, TypeError, KeyError):
         if answer.is_server_error:
-            return CommandError(f"the API answered {answer.status_code} without a reason: try again")
+            return ApiAway(f"the API answered {answer.status_code} without a reason: try again")
         return CommandError(f"the API answered {answer.status_code}, and not in its own words: is {API_URL} right?")
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         return CommandError(f"the API does not take the token in {API_TOKEN}: {detail}")
     if answer.status_code == httpx.codes.FORBIDDEN:
         return CommandError(f"the token in {API_TOKEN} may not do this: {detail}")
+    if answer.is_server_error:
+        return ApiAway(f"{detail} ({answer.status_code})")
     lines = [_line(fault) for fault in faults[:_MOST_FAULTS]] if len(faults) > 1 else []
     return CommandError("\n  ".join([f"{detail} ({answer.status_code})", *lines]))
 

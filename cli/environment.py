@@ -2,7 +2,8 @@
 it."""
 
 import os
-from collections.abc import Mapping, MutableMapping
+import secrets
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -12,6 +13,9 @@ from cli.errors import CommandError
 DATABASE_URL = "DELIVERY_DATABASE_URL"
 REDIS_URL = "DELIVERY_REDIS_URL"
 SECRET_KEYS = "DELIVERY_SECRET_KEYS"  # noqa: S105 - the name of a variable
+BOOTSTRAP_TOKEN = "DELIVERY_BOOTSTRAP_TOKEN"  # noqa: S105 - the name of a variable
+API_URL = "DELIVERY_API_URL"
+API_TOKEN = "DELIVERY_API_TOKEN"  # noqa: S105 - the name of a variable
 DATA_DIR = "DELIVERY_DATA_DIR"
 _PREFIX = "DELIVERY_"
 
@@ -43,10 +47,18 @@ def write_private(path: Path, text: str) -> None:
 
 def kept_secret_keys(data_dir: Path) -> str:
     """The keys of this data folder, made at the first start: what they encrypted lies in the database beside them."""
-    path = data_dir / "secret_keys"
+    return ",".join(_kept(data_dir / "secret_keys", lambda: Fernet.generate_key().decode()).split())
+
+
+def kept_token(data_dir: Path) -> str:
+    """The token of this data folder, made at the first start, with which commands run beside the stack may do all."""
+    return _kept(data_dir / "api_token", lambda: secrets.token_urlsafe(32))
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
-        write_private(path, Fernet.generate_key().decode() + "\n")
-    return ",".join(path.read_text().split())
+        write_private(path, make() + "\n")
+    return path.read_text().strip()
 
 
 def write_environment(data_dir: Path, variables: Mapping[str, str]) -> None:
@@ -60,7 +72,7 @@ def forget_environment(data_dir: Path) -> None:
 
 def read_environment(environment: MutableMapping[str, str], data_dir: Path | None = None) -> None:
     """Fills in what a running `up` wrote. Not where DELIVERY_DATABASE_URL is set: keys and ports of the stack on this
-    laptop have no business with another database."""
+    laptop have no business with another database; nor its token with another API."""
     if environment.get(DATABASE_URL):
         return
     try:
@@ -69,9 +81,10 @@ def read_environment(environment: MutableMapping[str, str], data_dir: Path | Non
         return
     except OSError as error:
         raise CommandError(f"cannot read {error.filename}: {error.strerror}") from error
+    kept = {API_TOKEN} if environment.get(API_URL) else set()
     for line in lines:
         name, separator, value = line.partition("=")
-        if separator and name.startswith(_PREFIX) and not environment.get(name):
+        if separator and name.startswith(_PREFIX) and name not in kept and not environment.get(name):
             environment[name] = value
 
 

@@ -212,6 +212,7 @@ class Stack:
         if self.redis:
             given[env.REDIS_URL] = self.redis.url
         given[env.SECRET_KEYS] = given.get(env.SECRET_KEYS) or env.kept_secret_keys(self.data_dir)
+        given[env.BOOTSTRAP_TOKEN] = given.get(env.BOOTSTRAP_TOKEN) or env.kept_token(self.data_dir)
         given["DELIVERY_PUBLIC_URL"] = given.get("DELIVERY_PUBLIC_URL") or self.api_url
         hosts = given.get("DELIVERY_ALLOWED_PROVIDER_HOSTS") or ",".join(INFOBIP_HOSTS)
         local = [f"{host}:{options.sandbox_port}" for host in ("127.0.0.1", "localhost")]
@@ -219,9 +220,9 @@ class Stack:
         given["DELIVERY_API_PORT"] = str(options.port)
         given["DELIVERY_SANDBOX_PORT"] = str(options.sandbox_port)
         given["DELIVERY_METRICS_PORT"] = str(options.metrics_port)
-        given["DELIVERY_API_URL"] = given.get("DELIVERY_API_URL") or self.api_url
+        given[env.API_URL] = self.api_url
         given[env.DATA_DIR] = str(self.data_dir)
-        env.write_environment(self.data_dir, env.settings_in(given))
+        env.write_environment(self.data_dir, {**env.settings_in(given), env.API_TOKEN: given[env.BOOTSTRAP_TOKEN]})
         given["TMPDIR"] = str(self._folder.fresh_temporary_folder())
         given.update(self._folder.mark)
         given["PYTHONUNBUFFERED"] = "1"  # a log line is in the file before a crash can lose it

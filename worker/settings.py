@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         None, description="Comma-separated Fernet keys: the first encrypts, all decrypt. `up` makes one."
     )
     public_url: str = Field("", description="What Infobip calls back; default http://127.0.0.1:API_PORT.")
-    bootstrap_token: SecretStr | None = Field(None, description="An admin token, for set-up and tests.")
+    bootstrap_token: SecretStr | None = Field(None, description="An admin token, for set-up and tests; `up` makes one.")
     allowed_provider_hosts: TextList = Field(
         list(INFOBIP_HOSTS),
         description="Comma-separated host[:port] that a base URL may name; http is allowed for those given here.",

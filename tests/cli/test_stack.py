@@ -196,6 +196,7 @@ def test_program_gets_urls_keys_and_hosts(folder: Path, monkeypatch: pytest.Monk
     assert told["DELIVERY_DATABASE_URL"] == stack.database_url == "postgresql://elsewhere/delivery"
     assert told["DELIVERY_REPORT_GRACE"] == "PT5S"
     assert told["DELIVERY_PUBLIC_URL"] == stack.api_url == f"http://127.0.0.1:{port}"
+    assert told["DELIVERY_BOOTSTRAP_TOKEN"] == (folder / "api_token").read_text().strip()
     assert told["DELIVERY_SECRET_KEYS"] == (folder / "secret_keys").read_text().strip()
     assert told["DELIVERY_ALLOWED_PROVIDER_HOSTS"] == (
         f"api.infobip.com,*.api.infobip.com,127.0.0.1:{port + 1},localhost:{port + 1}"
