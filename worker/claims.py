@@ -33,8 +33,8 @@ _read_content = attrgetter(*Content._fields)
 
 _ENDS = " ".join(f"WHEN '{reason}' THEN '{state}'" for reason, state in BARRED_ENDS_AS.items())
 
-# Those of a batch that stands still are passed over at once, while its sweep takes them out of the index, or gives them
-# other turns (worker/steering.py).
+# Those of a batch that stands still are passed over at once, while its sweep takes them out of the index, ends them or
+# gives them other turns (setting_aside.py, cancelling.py, moving.py).
 # What bars a message is asked row by row along that index, and ends it here: it is in the way of no later claim. As a
 # join it would leave the planner a choice, and a wrong guess at what passes makes it sort all that is due for each
 # claim. Nor may two CTEs be joined: of those it knows nothing, and compares each row with each.

@@ -22,9 +22,11 @@ from worker.transitions import Transitions
 
 GROUP = 1000  # messages a transaction
 
-# Along the index, state by state: both at once would be sorted, each time all that is over.
+# Along the index, state by state: both at once would be sorted, each time all that is over. What is being given another
+# turn (moving.py) gets another end with it.
 _OVER = text("""
     (SELECT id FROM message WHERE state = 'queued' AND expires_at < statement_timestamp() + :least
+       AND (batch_id = ANY(ARRAY(SELECT id FROM batch WHERE move_to IS NOT NULL))) IS NOT TRUE
      ORDER BY expires_at LIMIT :group)
     UNION ALL
     (SELECT id FROM message WHERE state = 'retrying' AND expires_at < statement_timestamp() + :least
@@ -53,7 +55,7 @@ def expire(engine: Engine) -> int:
     """Waiting messages with less than a second left to be sent in: over, for the reason of their last failure."""
 
     def end(transitions: Transitions, message: LockedMessage) -> None:
-        if message.state in WAITING:
+        if message.state in WAITING and message.expires_at < transitions.now + LEAST_REMAINING:
             fates.expire(transitions, message, VALIDITY_OVER)
 
     return _sweep(engine, _OVER, {"least": LEAST_REMAINING}, end)

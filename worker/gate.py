@@ -21,8 +21,8 @@ from worker.words import ConsentState, MessageType, Origin, listed
 # It is not with Infobip, and nobody has set it aside: the condition of the due index.
 WAITS: Final = f"m.state IN ({listed(WAITING)}) AND NOT m.held"
 
-# Of a batch, no alias: nothing of it leaves for now. It is paused, or what waits is being given other turns.
-STANDS_STILL: Final = "paused_at IS NOT NULL OR move_to IS NOT NULL"
+# Of a batch, no alias: it is paused, or what waits is being given other turns, or is being ended since it is cancelled.
+STANDS_STILL: Final = "paused_at IS NOT NULL OR move_to IS NOT NULL OR (cancelled_at IS NOT NULL AND NOT is_cleared)"
 
 HAS_TIME: Final = f"m.expires_at >= statement_timestamp() + interval '{LEAST_REMAINING.total_seconds()} seconds'"
 
@@ -46,8 +46,8 @@ def barred_by_consent(is_marketing: str, needs_opt_in: str) -> str:
     END"""
 
 
-# Of the messages of its chain, all that were sent before it. Asked of replays alone.
-_SOURCE_HAS_ARRIVED: Final = f"""m.origin = '{Origin.REPLAY}' AND EXISTS (
+# Of message m: one of its chain has, of all that were sent before it. Asked of replays alone.
+SOURCE_HAS_ARRIVED: Final = f"""m.origin = '{Origin.REPLAY}' AND EXISTS (
     SELECT FROM replayed own JOIN replayed earlier ON earlier.root_id = own.root_id
     JOIN message source ON source.id = earlier.source_message_id
     WHERE own.message_id = m.id AND source.state = '{State.DELIVERED}')"""
@@ -56,7 +56,7 @@ _SOURCE_HAS_ARRIVED: Final = f"""m.origin = '{Origin.REPLAY}' AND EXISTS (
 _NEEDS_OPT_IN: Final = "m.surface_id = ANY(ARRAY(SELECT id FROM surface WHERE require_opt_in))"
 BARRED: Final = f"""CASE
     WHEN b.cancelled_at IS NOT NULL THEN '{BATCH_CANCELLED}'
-    WHEN {_SOURCE_HAS_ARRIVED} THEN '{SOURCE_DELIVERED}'
+    WHEN {SOURCE_HAS_ARRIVED} THEN '{SOURCE_DELIVERED}'
     ELSE {barred_by_consent(f"l.message_type = '{MessageType.MARKETING}'", _NEEDS_OPT_IN)}
 END"""
 BARRED_ENDS_AS: Final = {

@@ -92,18 +92,23 @@ def require_sms(place: Place) -> None:
 
 
 def schedule_of(place: Place, send_at: datetime | None, validity: timedelta | None) -> Schedule:
+    """As `schedule`, with the validity period of the place unless another is given."""
+    return schedule(place.now, send_at, place.validity if validity is None else validity)
+
+
+def schedule(now: datetime, send_at: datetime | None, validity: timedelta) -> Schedule:
     """A time in the past means at once. The validity period counts from when the message may first leave.
 
     Errors: Refusal.
     """
     try:
-        validity = check_validity(place.validity if validity is None else validity)
+        validity = check_validity(validity)
     except BadValidity as error:
         raise Refusal.of_field("validity_period", str(error)) from error
-    if send_at is not None and send_at - place.now > FURTHEST_AHEAD:
+    if send_at is not None and send_at - now > FURTHEST_AHEAD:
         raise Refusal.of_field("send_at", f"lies more than {FURTHEST_AHEAD.days} days ahead")
-    start = send_at if send_at is not None and send_at > place.now else None
-    first = start or place.now
+    start = send_at if send_at is not None and send_at > now else None
+    first = start or now
     return Schedule(start, first, first + validity, int(validity.total_seconds()))
 
 

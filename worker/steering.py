@@ -1,66 +1,41 @@
-"""Holding a batch back, and letting it go on.
+"""Steering a batch: pause it, let it go on, cancel it, or have it begin at another time.
 
-`paused_at` is the fact: the gate reads it, so that nothing of the batch leaves any more, however many wait. Then a
-sweep takes those that wait out of the due index, so that claims do not pass over a million of them again and again;
-when the batch goes on, it puts them back, and their turns are as they were.
-
-The sweep goes in chunks, up while the batch is paused and down while it is not, and moves `held_through` with each:
-what is held lies at or below it. So it may die anywhere, and a pause or a resume half-way only turns it round. What
-comes back from Infobip behind the sweep is set aside by whoever writes it (worker/transitions.py).
+Each verb writes the batch's row and nothing else, so it is answered at once however many messages wait; from its commit
+on the gate and the claim go by it (worker/gate.py). What follows for the messages, a sweep does: setting_aside.py,
+cancelling.py, moving.py. What is on its way to Infobip ends as it would.
 """
 
-from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import text
 from sqlmodel import Session
 
-from worker.db import transact
-from worker.gate import WAITS
-from worker.locking import LockedMessage
+from worker import moving, setting_aside, tally
+from worker.durations import format_duration
 from worker.models import Batch
-from worker.refusals import Conflict, NotFound
+from worker.pace import fitting_count
+from worker.places import Schedule, schedule
+from worker.refusals import Conflict, NotFound, Refusal
+from worker.retry import margin
+from worker.setting_aside import NO_REFUSALS
+from worker.states import LIVE, State
 
-CHUNK = 5_000
-_FIRST, _ALL = UUID(int=0), UUID(int=2**128 - 1)
+# Of a batch with a pace: until a sweep begins, and how many turns it then gives a second, on a small machine.
+_SWEEP_BEGINS_IN = timedelta(seconds=1)
+_TURNS_A_SECOND = 10_000
 
-NO_REFUSALS = "refusal = NULL, refusals = 0"
-_PAUSE = text("""
-    UPDATE batch SET paused_at = statement_timestamp(), pause_reason = :reason WHERE id = :batch AND paused_at IS NULL
-    RETURNING id
-""")
+_NOW = text("SELECT now()")
 _RESUME = text(f"UPDATE batch SET paused_at = NULL, pause_reason = NULL, {NO_REFUSALS} WHERE id = :batch")
-
-_TO_SWEEP = text("""
-    SELECT id FROM batch
-    WHERE (paused_at IS NOT NULL OR held_through IS NOT NULL)
-      AND CASE WHEN paused_at IS NULL THEN held_through IS NOT NULL ELSE held_through IS DISTINCT FROM :all END
-    ORDER BY random() LIMIT 1
+_CANCEL = text("""
+    UPDATE batch SET
+        cancelled_at = statement_timestamp(), paused_at = NULL, pause_reason = NULL,
+        move_to = NULL, swept_through = NULL
+    WHERE id = :batch
 """)
-# Not the batch's row: who fails its messages locks them first and the batch after them (worker/stops.py).
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:batch, 0))")
-_STANDING = text("SELECT paused_at IS NOT NULL AS is_paused, held_through FROM batch WHERE id = :batch")
-_HOLD = text(f"""
-    WITH chunk AS (
-        SELECT m.id FROM message m WHERE m.batch_id = :batch AND m.id > :boundary AND {WAITS}
-        ORDER BY m.id LIMIT :chunk FOR UPDATE
-    )
-    UPDATE message SET held = true FROM chunk WHERE message.id = chunk.id RETURNING message.id
+_RESCHEDULE = text("""
+    UPDATE batch SET send_at = :start, expires_at = :expires_at, validity_seconds = :validity WHERE id = :batch
 """)
-_FREE = text("""
-    WITH chunk AS (
-        SELECT id FROM message WHERE id IN (
-            SELECT id FROM message WHERE batch_id = :batch AND id <= :boundary AND held ORDER BY id DESC LIMIT :chunk)
-        ORDER BY id FOR UPDATE
-    )
-    UPDATE message SET held = false FROM chunk WHERE message.id = chunk.id RETURNING message.id
-""")
-# Shared until the end: a batch that goes on waits for us, and its sweep then finds what we set aside.
-_SWEPT = text("""
-    SELECT id, held_through FROM batch
-    WHERE id = ANY(:ids) AND paused_at IS NOT NULL AND held_through IS NOT NULL ORDER BY id FOR SHARE
-""")
-_MOVE_BOUNDARY = text("UPDATE batch SET held_through = :boundary WHERE id = :batch")
 
 
 def pause(session: Session, batch_id: UUID) -> Batch:
@@ -68,20 +43,59 @@ def pause(session: Session, batch_id: UUID) -> Batch:
 
     Errors: NotFound; Conflict where it is cancelled.
     """
-    batch = _find(session, batch_id)
-    stop(session, batch_id, None)
+    batch = _find_uncancelled(session, batch_id)
+    setting_aside.stop(session, batch_id, None)
+    session.refresh(batch)
     return batch
 
 
-def stop(session: Session, batch_id: UUID, reason: str | None) -> bool:
-    """Pause it, for a reason unless a person does. False where it is paused already: it keeps its first reason."""
-    return session.execute(_PAUSE, {"batch": batch_id, "reason": reason}).first() is not None
-
-
 def resume(session: Session, batch_id: UUID) -> Batch:
-    """The batch goes on where it stopped. Does not commit; then nudge its lane. Errors: as for `pause`."""
-    batch = _find(session, batch_id)
+    """The batch goes on where it stopped; one with a pace at its pace, from now on. Does not commit; then nudge its
+    lane. Errors: as for `pause`.
+    """
+    batch = _find_uncancelled(session, batch_id)
+    now = session.execute(_NOW).scalar_one()
+    if batch.paused_at is not None and batch.messages_per_second is not None and _start(batch) <= now:
+        # Turns that went by meanwhile would else be due all at once.
+        moving.begin(session, batch_id, _first_turn(batch, now, now, _counts(session, batch_id)))
     session.execute(_RESUME, {"batch": batch_id})
+    session.refresh(batch)
+    return batch
+
+
+def cancel(session: Session, batch_id: UUID) -> Batch:
+    """What waits in the batch never leaves. Nothing happens where it is cancelled already, or all of it has ended. Does
+    not commit. Errors: NotFound."""
+    batch = _find(session, batch_id)
+    if batch.cancelled_at is None and _is_live(_counts(session, batch_id)):
+        session.execute(_CANCEL, {"batch": batch_id})
+        session.refresh(batch)
+    return batch
+
+
+def reschedule(session: Session, batch_id: UUID, send_at: datetime, validity: timedelta | None) -> Batch:
+    """What waits for its first attempt leaves from `send_at` on, or from now on where that is past, and ends with the
+    validity from then on: the batch's, unless another is given. Does not commit.
+
+    Errors: NotFound; Conflict where it is cancelled or nothing waits for its first attempt; Refusal of either field.
+    """
+    batch = _find_uncancelled(session, batch_id)
+    counts = _counts(session, batch_id)
+    if not _is_live(counts):
+        raise Conflict("All messages of the batch have ended: replay it, or send them in a new one")
+    if not counts.get((State.QUEUED, "")):
+        raise Conflict(
+            "Every message of the batch was handed to Infobip already, and those that are tried again keep their turns:"
+            " pause or cancel the batch to stop them"
+        )
+    now = session.execute(_NOW).scalar_one()
+    given = schedule(now, send_at, timedelta(seconds=batch.validity_seconds) if validity is None else validity)
+    _check_pace(batch.messages_per_second, given, counts[State.QUEUED, ""])
+    start = given.first_attempt_at
+    values = {"start": start, "expires_at": given.expires_at, "validity": given.validity_seconds}
+    session.execute(_RESCHEDULE, {"batch": batch_id, **values})
+    moving.begin(session, batch_id, _first_turn(batch, start, now, counts))
+    session.refresh(batch)
     return batch
 
 
@@ -89,49 +103,44 @@ def _find(session: Session, batch_id: UUID) -> Batch:
     batch = session.get(Batch, batch_id, with_for_update=True)
     if batch is None:
         raise NotFound("There is no batch with this id")
+    return batch
+
+
+def _find_uncancelled(session: Session, batch_id: UUID) -> Batch:
+    batch = _find(session, batch_id)
     if batch.cancelled_at is not None:
         raise Conflict("The batch is cancelled, and that is final: send its messages in a new one")
     return batch
 
 
-def passed_by_sweep(session: Session, waiting: Sequence[LockedMessage]) -> set[UUID]:
-    """Those of these messages of paused batches that the sweep has passed: to be set aside by whoever moves them."""
-    rows = session.execute(_SWEPT, {"ids": sorted({m.batch_id for m in waiting if m.batch_id is not None})})
-    through = {row.id: row.held_through for row in rows}
-    return {m.id for m in waiting if m.batch_id in through and m.id <= through[m.batch_id]}
+def _counts(session: Session, batch_id: UUID) -> tally.Counts:
+    return tally.counts(session, [batch_id])[batch_id]
 
 
-def is_due(connection: Connection) -> bool:
-    """Whether `hold_and_free` would find anything."""
-    return connection.execute(_TO_SWEEP, {"all": _ALL}).first() is not None
+def _is_live(counts: tally.Counts) -> bool:
+    return any(state in LIVE for state, _ in counts)
 
 
-def hold_and_free(engine: Engine) -> int:
-    """One chunk of one batch whose waiting messages do not stand as its flag says. 0 where there is none."""
-    return transact(engine, _sweep_chunk)
+def _check_pace(per_second: int | None, given: Schedule, count: int) -> None:
+    """Errors: Refusal, where the last turns would come too late to be of use."""
+    validity = timedelta(seconds=given.validity_seconds)
+    fitting = count if per_second is None else fitting_count(validity - margin(validity), per_second)
+    if count > fitting:
+        raise Refusal.of_field(
+            "validity_period",
+            f"at the batch's {per_second:,} messages a second {fitting:,} have their turns within "
+            f"{format_duration(validity)}, and {count:,} wait: give a longer one",
+        )
 
 
-def _sweep_chunk(session: Session) -> int:
-    batch_id = session.execute(_TO_SWEEP, {"all": _ALL}).scalar_one_or_none()
-    if batch_id is None:
-        return 0
-    session.execute(_ONE_AT_A_TIME, {"batch": str(batch_id)})
-    batch = session.execute(_STANDING, {"batch": batch_id}).one()  # as the sweep before us left it
-    boundary = batch.held_through or _FIRST
-    boundary = _hold(session, batch_id, boundary) if batch.is_paused else _free(session, batch_id, boundary)
-    session.execute(_MOVE_BOUNDARY, {"batch": batch_id, "boundary": boundary})
-    return 1
+def _start(batch: Batch) -> datetime:
+    """When its first turn was, or is to be."""
+    return batch.move_to or batch.send_at or batch.created_at
 
 
-def _hold(session: Session, batch_id: UUID, boundary: UUID) -> UUID:
-    done = session.execute(_HOLD, {"batch": batch_id, "boundary": boundary, "chunk": CHUNK}).scalars().all()
-    return max(done) if len(done) == CHUNK else _ALL
-
-
-def _free(session: Session, batch_id: UUID, boundary: UUID) -> UUID | None:
-    values = {"batch": batch_id, "chunk": CHUNK}
-    done = session.execute(_FREE, {**values, "boundary": boundary}).scalars().all()
-    if len(done) < CHUNK and boundary != _ALL:
-        # A pause and a resume in quick succession may have left some above it.
-        done = session.execute(_FREE, {**values, "boundary": _ALL}).scalars().all()
-    return min(done) if len(done) == CHUNK else None
+def _first_turn(batch: Batch, start: datetime, now: datetime, counts: tally.Counts) -> datetime:
+    """`start`; for a batch with a pace not before its sweep is done: what was due by then would leave all at once."""
+    if batch.messages_per_second is None:
+        return start
+    swept = now + _SWEEP_BEGINS_IN + timedelta(seconds=counts.get((State.QUEUED, ""), 0) / _TURNS_A_SECOND)
+    return max(start, swept)

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import holds, steering
+from worker import holds, setting_aside
 from worker.lanes import Route
 from worker.locking import LockedMessage
 from worker.streaks import Streak
@@ -26,7 +26,7 @@ _KEEP_LANE = text("UPDATE lane SET refusal = :words, refusals = :count, refused_
 _KEEP_BATCH = text("UPDATE batch SET refusal = :words, refusals = :count WHERE id = :batch")
 _FORGET_LANE = text(f"UPDATE lane SET {holds.NO_REFUSALS} WHERE id = :lane AND refusals > 0")
 _FORGET_BATCHES = text(f"""
-    UPDATE batch SET {steering.NO_REFUSALS}
+    UPDATE batch SET {setting_aside.NO_REFUSALS}
     WHERE id IN (SELECT id FROM batch WHERE id = ANY(:batches) AND refusals > 0 ORDER BY id FOR UPDATE)
 """)
 
@@ -75,7 +75,7 @@ class Streaks:
 
     def _pause(self, batch: UUID, count: int, words: str) -> None:
         reason = f"Infobip refused {count} of its messages in a row alike: {words}"
-        if steering.stop(self._session, batch, reason):
+        if setting_aside.stop(self._session, batch, reason):
             _log.warning("batch_paused", batch_id=str(batch), refusals=count)
 
 

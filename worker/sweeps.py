@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from worker import endings, inbound, recovery, steering
+from worker import cancelling, endings, inbound, moving, recovery, setting_aside
 from worker.settings import Settings
 
 
@@ -24,9 +24,11 @@ SWEEPS = (
     Sweep("give_up", endings.is_due, endings.give_up),
     Sweep(
         "hold_and_free",
-        lambda connection, _: steering.is_due(connection),
-        lambda engine, _: steering.hold_and_free(engine),
+        lambda connection, _: setting_aside.is_due(connection),
+        lambda engine, _: setting_aside.hold_and_free(engine),
     ),
+    Sweep("clear", lambda connection, _: cancelling.is_due(connection), lambda engine, _: cancelling.clear(engine)),
+    Sweep("give_turns", lambda connection, _: moving.is_due(connection), lambda engine, _: moving.give_turns(engine)),
     Sweep("settle_inbound", lambda connection, _: inbound.is_due(connection), inbound.settle_stored),
 )
 

@@ -1,8 +1,8 @@
 """Changes of state: the one place that writes them, for groups of messages locked in the same transaction.
 
 The pattern of every use case that settles messages: `lock` them (locking.py), decide, take each the step that follows
-(fates.py), which collects it in `Transitions`, `write` once, commit. The claim is the exception: it moves what nobody
-else has locked (claims.py).
+(fates.py), which collects it in `Transitions`, `write` once, commit. Two others move what waits, each in a statement of
+its own: the claim (claims.py), and the sweep of a cancelled batch (cancelling.py).
 """
 
 from collections import Counter
@@ -13,13 +13,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import consents, events
+from worker import consents, events, moving
 from worker.columns import column, rows_of
 from worker.consents import Blocked, Person
 from worker.events import Told
 from worker.locking import LockedMessage
+from worker.setting_aside import passed_by_sweep
 from worker.states import FINAL, REASONED, WAITING, State, may_become
-from worker.steering import passed_by_sweep
 from worker.tally import Changes, upsert
 from worker.words import AttemptOutcome, Block, EventType
 
@@ -151,6 +151,9 @@ class Transitions:
         moved = list(self._moved.values())
         if not moved and not self._attempts:
             return
+        released = [message for message in moved if message.state is State.QUEUED]
+        if released:
+            moving.follow(self._session, released)
         values = {**self._moved_columns(moved), **self._settled_columns(), **events.columns(self._told)}
         if self._session.execute(
             _WRITE, {**values, **self._counts(moved).values(), "at": self.now}

@@ -1,131 +1,126 @@
-"""Paused batches: nothing leaves, their messages are set aside in chunks, and come back as they were."""
+"""What each verb makes of a batch, and where none may be said."""
 
-from typing import Any
-from uuid import UUID, uuid4
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch
-from tests.worker.steps import change, fail_with, message, took
+from tests.worker.steps import answer, apply, batch_of, report, steered, took
 from worker import steering
-from worker.errors import NotSent
-from worker.refusals import Conflict, NotFound
+from worker.db import database_now
+from worker.models import Batch
+from worker.refusals import Conflict, NotFound, Refusal
+
+TWO = ["919900000001", "919900000002"]
+DAY = timedelta(days=1)
+
+Verb = Callable[[Session, object], Batch]
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, "CHUNK", 4)
+def rescheduled(session: Session, batch_id: object) -> Batch:
+    return steering.reschedule(session, batch_id, database_now(session) + DAY, None)  # type: ignore[arg-type]
 
 
-def batch_of(session: Session, message_id: UUID) -> UUID:
-    found = message(session, message_id).batch_id
-    assert found is not None
-    return found
+VERBS = [steering.pause, steering.resume, steering.cancel, rescheduled]
 
 
-def held(session: Session) -> int:
-    session.commit()
-    count: int = session.execute(text("SELECT count(*) FROM message WHERE held")).scalar_one()
-    return count
-
-
-def claimed(session: Session, lane: MadeLane) -> int:
-    return len(took(session, lane).messages)
-
-
-def sweep(engine: Engine) -> int:
-    """Chunks until nothing is left to do."""
-    chunks = 0
-    while steering.hold_and_free(engine):
-        chunks += 1
-    return chunks
-
-
-def test_a_paused_batch_stops_at_once_and_another_goes_on(session: Session, lane: MadeLane) -> None:
-    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
-    make_batch(session, lane, ["919900000099"])
-    steering.pause(session, batch_of(session, ids[0]))
-    session.commit()
-    assert claimed(session, lane) == 1
-
-
-def test_messages_of_a_paused_batch_are_set_aside_and_come_back_as_they_were(
-    session: Session, lane: MadeLane, engine: Engine
-) -> None:
-    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
-    make_batch(session, lane, ["919900000099"])
-    batch = batch_of(session, ids[0])
-    turns = session.execute(text("SELECT id, next_attempt_at FROM message ORDER BY id")).all()
-    steering.pause(session, batch)
-    session.commit()
-    assert sweep(engine) == 3
-    assert held(session) == 10
-    steering.resume(session, batch)
-    session.commit()
-    assert sweep(engine) == 3
-    assert held(session) == 0
-    assert session.execute(text("SELECT id, next_attempt_at FROM message ORDER BY id")).all() == turns
-    assert claimed(session, lane) == 11
-
-
-@pytest.mark.parametrize("chunks_before", [0, 1, 2, 3])
-@pytest.mark.parametrize("chunks_after", [0, 1, 2, 3])
-def test_turned_round_half_way_nothing_stays_aside(
-    session: Session, lane: MadeLane, engine: Engine, chunks_before: int, chunks_after: int
-) -> None:
-    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
-    batch = batch_of(session, ids[0])
-    for chunks in (chunks_before, chunks_after):
-        steering.pause(session, batch)
-        session.commit()
-        for _ in range(chunks):
-            steering.hold_and_free(engine)
-        steering.resume(session, batch)
-        session.commit()
-        for _ in range(chunks // 2):
-            steering.hold_and_free(engine)
-    sweep(engine)
-    assert held(session) == 0
-    assert claimed(session, lane) == 10
-
-
-@pytest.mark.parametrize("chunks", [0, 1, 3])
-def test_what_comes_back_from_infobip_behind_the_sweep_is_set_aside_too(
-    session: Session, lane: MadeLane, engine: Engine, chunks: int
-) -> None:
-    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)])
-    batch = batch_of(session, ids[0])
-    submission = took(session, lane, 3)
-    steering.pause(session, batch)
-    session.commit()
-    for _ in range(chunks):
-        steering.hold_and_free(engine)
-    fail_with(session, submission, NotSent("no connection"))
-    sweep(engine)
-    assert held(session) == 10
-    steering.resume(session, batch)
-    session.commit()
-    sweep(engine)
-    assert held(session) == 0
-    assert claimed(session, lane) == 10
-
-
-def test_a_batch_that_stands_as_it_should_costs_nothing(session: Session, lane: MadeLane, engine: Engine) -> None:
-    ids = make_batch(session, lane, ["919900000001"])
-    assert steering.hold_and_free(engine) == 0
-    steering.pause(session, batch_of(session, ids[0]))
-    session.commit()
-    sweep(engine)
-    assert steering.hold_and_free(engine) == 0
-
-
-@pytest.mark.parametrize("what", [steering.pause, steering.resume])
-def test_a_cancelled_batch_is_final(session: Session, lane: MadeLane, what: Any) -> None:
-    ids = make_batch(session, lane, ["919900000001"])
-    change(session, "UPDATE batch SET cancelled_at = now()")
-    with pytest.raises(Conflict):
-        what(session, batch_of(session, ids[0]))
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_batch_that_is_not_there_is_not_found(session: Session, lane: MadeLane, verb: Verb) -> None:
     with pytest.raises(NotFound):
-        what(session, uuid4())
+        verb(session, uuid4())
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb is not steering.cancel])
+@pytest.mark.parametrize("before", [None, steering.pause, rescheduled])
+def test_cancelled_is_final(session: Session, lane: MadeLane, verb: Verb, before: Verb | None) -> None:
+    ids = make_batch(session, lane, TWO)
+    if before is not None:
+        steered(session, before, ids[0])
+    cancelled = steered(session, steering.cancel, ids[0])
+    at = cancelled.cancelled_at
+    assert at is not None
+    assert (cancelled.paused_at, cancelled.pause_reason, cancelled.move_to) == (None, None, None)
+    with pytest.raises(Conflict, match="that is final: send its messages in a new one"):
+        verb(session, cancelled.id)
+    session.rollback()
+    again = steered(session, steering.cancel, ids[0])
+    assert again.cancelled_at == at
+    assert again.paused_at is None
+    assert again.move_to is None
+
+
+def test_a_batch_that_is_done_is_not_cancelled(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, TWO)
+    answer(session, took(session, lane))
+    apply(session, lane, *map(report, ids))
+    assert steered(session, steering.cancel, ids[0]).cancelled_at is None
+
+
+@pytest.mark.parametrize(
+    ("reports", "words"), [(2, "have ended: replay it, or send them in a new one"), (1, "keep their turns")]
+)
+def test_what_was_handed_to_infobip_is_not_rescheduled(
+    session: Session, lane: MadeLane, reports: int, words: str
+) -> None:
+    ids = make_batch(session, lane, TWO)
+    answer(session, took(session, lane))
+    apply(session, lane, *map(report, ids[:reports]))
+    with pytest.raises(Conflict, match=words):
+        rescheduled(session, batch_of(session, ids[0]).id)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "validity", "field"),
+    [
+        (180 * DAY + timedelta(minutes=1), None, "send_at: lies more than 180 days ahead"),
+        (DAY, timedelta(seconds=9), "validity_period: must be whole seconds from PT10S to PT48H"),
+        (DAY, timedelta(hours=49), "validity_period: must be whole seconds from PT10S to PT48H"),
+    ],
+)
+def test_a_start_or_an_end_that_cannot_be_is_refused_and_nothing_changes(
+    session: Session, lane: MadeLane, ahead: timedelta, validity: timedelta | None, field: str
+) -> None:
+    ids = make_batch(session, lane, TWO)
+    batch = batch_of(session, ids[0])
+    before = (batch.send_at, batch.expires_at, batch.validity_seconds, batch.move_to)
+    with pytest.raises(Refusal, match=field):
+        steering.reschedule(session, batch.id, database_now(session) + ahead, validity)
+    session.rollback()
+    batch = batch_of(session, ids[0])
+    assert (batch.send_at, batch.expires_at, batch.validity_seconds, batch.move_to) == before
+
+
+@pytest.mark.parametrize(("validity", "is_enough"), [(timedelta(seconds=10), False), (timedelta(seconds=20), True)])
+def test_a_validity_that_the_pace_does_not_fit_into_is_refused(
+    session: Session, lane: MadeLane, validity: timedelta, is_enough: bool
+) -> None:
+    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)], pace=1)
+    if is_enough:
+        assert steered(session, steering.reschedule, ids[0], database_now(session) + DAY, validity).move_to is not None
+        return
+    words = "validity_period: at the batch's 1 messages a second 6 have their turns within PT10S, and 10 wait"
+    with pytest.raises(Refusal, match=words):
+        steered(session, steering.reschedule, ids[0], database_now(session) + DAY, validity)
+
+
+def test_a_start_in_the_past_is_now(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, TWO)
+    before = database_now(session)
+    batch = steered(session, steering.reschedule, ids[0], before - DAY, timedelta(hours=2))
+    assert batch.send_at is not None
+    assert batch.send_at <= database_now(session)
+    assert batch.send_at > before - timedelta(minutes=1)
+    assert batch.expires_at == batch.send_at + timedelta(hours=2)
+    assert batch.validity_seconds == 7200
+    assert batch.move_to == batch.send_at
+
+
+def test_paused_again_a_batch_keeps_when_and_why(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, TWO)
+    first = steered(session, steering.pause, ids[0]).paused_at
+    assert steered(session, steering.pause, ids[0]).paused_at == first
+    resumed = steered(session, steering.resume, ids[0])
+    assert (resumed.paused_at, resumed.pause_reason, resumed.move_to) == (None, None, None)

@@ -52,11 +52,13 @@ class EventEndpoint(SQLModel, table=True):
     name: str = string(nullable=False)
     url: str = string(nullable=False)
     secret: bytes = Field(sa_type=sa.LargeBinary, nullable=False)  # encrypted
+    previous_secret: bytes | None = Field(default=None, sa_type=sa.LargeBinary)  # the one before, and
+    rotated_at: datetime | None = utc(nullable=True)  # since when: for a day both sign
     types: list[str] = words()  # empty: all
     told_transaction: int = Field(default=0, sa_type=sa.BigInteger, nullable=False)
     told_event: int = Field(default=0, sa_type=sa.BigInteger, nullable=False)
     version: int = Field(default=1, nullable=False)  # grows with each change: what a push under way says counts no more
-    lease_until: datetime | None = utc(nullable=True)  # somebody is pushing to it
+    lease_until: datetime | None = utc(nullable=True)  # somebody is pushing to it, or was until then
     next_try_at: datetime | None = utc(nullable=True)  # after a failure; null: as soon as there is something to tell
     failures: int = count()  # in a row
     failing_since: datetime | None = utc(nullable=True)
@@ -91,9 +93,10 @@ class EventDelivery(SQLModel, table=True):
     through_transaction: int = Field(sa_type=sa.BigInteger, nullable=False)
     through_event: int = Field(sa_type=sa.BigInteger, nullable=False)
     event_count: int = Field(nullable=False)
+    body: bytes | None = Field(default=None, sa_type=sa.LargeBinary)  # while it is open: the same at each try
     created_at: datetime = utc(now=True)
     delivered_at: datetime | None = utc(nullable=True)
-    dropped_at: datetime | None = utc(nullable=True)  # its endpoint was changed, or begins elsewhere, since
+    dropped_at: datetime | None = utc(nullable=True)  # its endpoint was changed, disabled or set elsewhere since
 
 
 class EventTry(SQLModel, table=True):

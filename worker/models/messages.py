@@ -9,21 +9,26 @@ from sqlmodel import Field, SQLModel
 
 from worker.ids import new_id
 from worker.models.columns import callback_index, count, free_json, ids, string, utc
+from worker.reasons import DELIVERED_LATE
 from worker.states import LIVE, REASONED, UNDELIVERED, WAITING, State
 from worker.words import UNSETTLED, Origin, listed
+
+# Where a message's reason says why it stands as it does, and is not the memory of an earlier attempt.
+SAYS_WHY = f"(state IN ({listed(REASONED)}) OR reason = '{DELIVERED_LATE}')"
 
 
 class Batch(SQLModel, table=True):
     """The messages accepted in one request, and what they share, resolved once at enqueue.
 
     `paused_at` stops them all at once, through the gate; a sweep then takes those that wait out of the due index, and
-    `held_through` says how far it came (worker/steering.py). So do `cancelled_at`, whose sweep ends them, and
-    `move_to`, whose sweep gives those that never left another turn.
+    `held_through` says how far it came (worker/setting_aside.py). So does `cancelled_at`, whose sweep ends them
+    (worker/cancelling.py), and `move_to`, whose sweep gives those that never left another turn (worker/moving.py).
     """
 
     __table_args__ = (
         callback_index("batch_callback"),
         sa.Index("batch_journey", "journey_id", "id", postgresql_where=sa.text("journey_id IS NOT NULL")),
+        sa.Index("batch_surface", "surface_id", "id"),
         sa.Index("batch_replay_of", "replay_of", "id", postgresql_where=sa.text("replay_of IS NOT NULL")),
         # Those that stand still or that a sweep has to go through: few, whatever else there is.
         sa.Index(
@@ -50,6 +55,7 @@ class Batch(SQLModel, table=True):
     messages_per_second: int | None = None  # none: no pace of its own
     replay_of: UUID | None = None  # the batch whose messages it sends again
     total: int = Field(nullable=False)
+    rejected_count: int = count()  # rows of its request that were left out
     send_at: datetime | None = utc(nullable=True)
     expires_at: datetime = utc()
     paused_at: datetime | None = utc(nullable=True)
@@ -58,12 +64,11 @@ class Batch(SQLModel, table=True):
     refusal: str | None = string()  # what its last messages in a row were refused for, alike
     refusals: int = count()  # how many they are
     cancelled_at: datetime | None = utc(nullable=True)
+    # cancelled, and nothing of it waits any more
     is_cleared: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": sa.false()})
-    move_to: datetime | None = utc(
-        nullable=True
-    )  # when those that never left are to begin; null: they stand as they do
-    moved_through: UUID | None = None  # the last message that this sweep has passed
-    moved: int = count()  # how many it gave a turn: at a pace, the next one's follows from it
+    move_to: datetime | None = utc(nullable=True)  # the start by which those that never left are to get their turns
+    moved: int = count()  # how many have got theirs: at a pace, the next one's follows from it
+    swept_through: UUID | None = None  # the last message that the sweep of either, cancelled or moved, has passed
     created_at: datetime = utc(now=True)
 
 
@@ -91,9 +96,17 @@ class Message(SQLModel, table=True):
             "message_reason",
             "reason",
             "id",
-            postgresql_where=sa.text(f"reason IS NOT NULL AND state IN ({listed(REASONED)})"),
+            postgresql_where=sa.text(f"reason IS NOT NULL AND {SAYS_WHY}"),
         ),
         callback_index("message_callback"),
+        # What no batch leads to, and what few are: replies, replays.
+        sa.Index(
+            "message_single",
+            "surface_id",
+            "id",
+            postgresql_where=sa.text("batch_id IS NULL AND surface_id IS NOT NULL"),
+        ),
+        sa.Index("message_origin", "origin", "id", postgresql_where=sa.text(f"origin <> '{Origin.API}'")),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -178,7 +191,7 @@ class Replayed(SQLModel, table=True):
 
 
 class RejectedRow(SQLModel, table=True):
-    """A row of a batch's request that was left out: neither stored as a message nor counted."""
+    """A row of a batch's request that was left out: neither stored as a message nor counted. Texts are cut short."""
 
     __tablename__ = "rejected_row"
 

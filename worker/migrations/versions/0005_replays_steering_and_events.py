@@ -17,6 +17,7 @@ depends_on = None
 _FORMER_HELD = "paused_at IS NOT NULL OR held_through IS NOT NULL"
 _STEERED = f"{_FORMER_HELD} OR move_to IS NOT NULL OR (cancelled_at IS NOT NULL AND NOT is_cleared)"
 _UNDELIVERED = "'failed', 'expired', 'suppressed', 'cancelled', 'unconfirmed'"
+_SAYS_WHY = f"(state IN ('retrying', {_UNDELIVERED}) OR reason = 'delivered_late')"
 _TRANSACTION = """greatest((pg_current_xact_id()::text)::bigint,
     (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint - 1)"""
 
@@ -29,10 +30,11 @@ def _at(name: str, *, nullable: bool = False, now: str | None = None) -> sa.Colu
 def upgrade() -> None:
     op.add_column("batch", sa.Column("journey_id", sa.Text(), nullable=True))
     op.add_column("batch", sa.Column("messages_per_second", sa.Integer(), nullable=True))
+    op.add_column("batch", sa.Column("rejected_count", sa.Integer(), server_default="0", nullable=False))
     op.add_column("batch", sa.Column("replay_of", sa.Uuid(), nullable=True))
     op.add_column("batch", sa.Column("is_cleared", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("batch", _at("move_to", nullable=True))
-    op.add_column("batch", sa.Column("moved_through", sa.Uuid(), nullable=True))
+    op.add_column("batch", sa.Column("swept_through", sa.Uuid(), nullable=True))
     op.add_column("batch", sa.Column("moved", sa.Integer(), server_default="0", nullable=False))
     op.drop_index("batch_held", table_name="batch")
     op.create_index("batch_steered", "batch", ["id"], postgresql_where=sa.text(_STEERED))
@@ -45,8 +47,17 @@ def upgrade() -> None:
         "message_reason",
         "message",
         ["reason", "id"],
-        postgresql_where=sa.text(f"reason IS NOT NULL AND state IN ('retrying', {_UNDELIVERED})"),
+        postgresql_where=sa.text(f"reason IS NOT NULL AND {_SAYS_WHY}"),
     )
+    op.create_index("batch_surface", "batch", ["surface_id", "id"])
+    op.create_index(
+        "message_single",
+        "message",
+        ["surface_id", "id"],
+        postgresql_where=sa.text("batch_id IS NULL AND surface_id IS NOT NULL"),
+    )
+    op.create_index("message_origin", "message", ["origin", "id"], postgresql_where=sa.text("origin <> 'api'"))
+    _index_callbacks('"left"(callback_data COLLATE "C", 64)')
     op.create_table(
         "replayed",
         sa.Column("source_message_id", sa.Uuid(), nullable=False),
@@ -66,6 +77,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("batch_id", "row"),
     )
     _create_events()
+
+
+def _index_callbacks(start: str) -> None:
+    for table in ("batch", "message"):
+        op.drop_index(f"{table}_callback", table_name=table)
+        op.create_index(
+            f"{table}_callback",
+            table,
+            [sa.literal_column(start), "id"],
+            postgresql_where=sa.text("callback_data IS NOT NULL"),
+        )
 
 
 def _create_events() -> None:
@@ -88,6 +110,8 @@ def _create_events() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_secret", sa.LargeBinary(), nullable=True),
+        _at("rotated_at", nullable=True),
         sa.Column("types", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("told_transaction", sa.BigInteger(), nullable=False),
         sa.Column("told_event", sa.BigInteger(), nullable=False),
@@ -119,6 +143,7 @@ def _create_events() -> None:
         sa.Column("through_transaction", sa.BigInteger(), nullable=False),
         sa.Column("through_event", sa.BigInteger(), nullable=False),
         sa.Column("event_count", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
         _at("created_at", now="now()"),
         _at("delivered_at", nullable=True),
         _at("dropped_at", nullable=True),
@@ -147,10 +172,14 @@ def _create_events() -> None:
 def downgrade() -> None:
     for table in ("event_try", "event_delivery", "event_endpoint", "event", "rejected_row", "replayed"):
         op.drop_table(table)
-    op.drop_index("message_reason", table_name="message")
-    op.drop_index("message_undelivered", table_name="message")
-    for index in ("batch_replay_of", "batch_journey", "batch_steered"):
+    _index_callbacks('"left"(callback_data, 64)')
+    for index in ("message_origin", "message_single", "message_reason", "message_undelivered"):
+        op.drop_index(index, table_name="message")
+    for index in ("batch_surface", "batch_replay_of", "batch_journey", "batch_steered"):
         op.drop_index(index, table_name="batch")
-    for name in ("moved", "moved_through", "move_to", "is_cleared", "replay_of", "messages_per_second", "journey_id"):
+    for name in (
+        *("moved", "swept_through", "move_to", "is_cleared", "replay_of", "rejected_count", "messages_per_second"),
+        "journey_id",
+    ):
         op.drop_column("batch", name)
     op.create_index("batch_held", "batch", ["id"], postgresql_where=sa.text(_FORMER_HELD))

@@ -1,0 +1,102 @@
+"""Paused batches: nothing leaves, their messages are set aside in chunks, and come back as they were."""
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlmodel import Session
+
+from tests.factories import MadeLane, make_batch
+from tests.worker.steps import batch_of, change, fail_with, steered, swept, took
+from worker import batch_sweeps, setting_aside, steering
+from worker.errors import NotSent
+from worker.setting_aside import hold_and_free
+
+TEN = [f"9199000000{n:02d}" for n in range(10)]
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_sweeps, "CHUNK", 4)
+
+
+def held(session: Session) -> int:
+    session.commit()
+    count: int = session.execute(text("SELECT count(*) FROM message WHERE held")).scalar_one()
+    return count
+
+
+def claimed(session: Session, lane: MadeLane) -> int:
+    return len(took(session, lane).messages)
+
+
+def test_a_paused_batch_stops_at_once_and_another_goes_on(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, TEN)
+    make_batch(session, lane, ["919900000099"])
+    steered(session, steering.pause, ids[0])
+    assert claimed(session, lane) == 1
+
+
+def test_messages_of_a_paused_batch_are_set_aside_and_come_back_as_they_were(
+    session: Session, lane: MadeLane, engine: Engine
+) -> None:
+    ids = make_batch(session, lane, TEN)
+    make_batch(session, lane, ["919900000099"])
+    turns = session.execute(text("SELECT id, next_attempt_at FROM message ORDER BY id")).all()
+    steered(session, steering.pause, ids[0])
+    assert swept(engine) == 3
+    assert held(session) == 10
+    steered(session, steering.resume, ids[0])
+    assert swept(engine) == 3
+    assert held(session) == 0
+    assert session.execute(text("SELECT id, next_attempt_at FROM message ORDER BY id")).all() == turns
+    assert claimed(session, lane) == 11
+
+
+@pytest.mark.parametrize("chunks_before", [0, 1, 2, 3])
+@pytest.mark.parametrize("chunks_after", [0, 1, 2, 3])
+def test_turned_round_half_way_nothing_stays_aside(
+    session: Session, lane: MadeLane, engine: Engine, chunks_before: int, chunks_after: int
+) -> None:
+    ids = make_batch(session, lane, TEN)
+    for chunks in (chunks_before, chunks_after):
+        steered(session, steering.pause, ids[0])
+        for _ in range(chunks):
+            hold_and_free(engine)
+        steered(session, steering.resume, ids[0])
+        for _ in range(chunks // 2):
+            hold_and_free(engine)
+    swept(engine)
+    assert held(session) == 0
+    assert claimed(session, lane) == 10
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+def test_what_comes_back_from_infobip_behind_the_sweep_is_set_aside_too(
+    session: Session, lane: MadeLane, engine: Engine, chunks: int
+) -> None:
+    ids = make_batch(session, lane, TEN)
+    submission = took(session, lane, 3)
+    steered(session, steering.pause, ids[0])
+    for _ in range(chunks):
+        hold_and_free(engine)
+    fail_with(session, submission, NotSent("no connection"))
+    swept(engine)
+    assert held(session) == 10
+    steered(session, steering.resume, ids[0])
+    swept(engine)
+    assert held(session) == 0
+    assert claimed(session, lane) == 10
+
+
+def test_a_batch_that_stands_as_it_should_costs_nothing(session: Session, lane: MadeLane, engine: Engine) -> None:
+    ids = make_batch(session, lane, ["919900000001"])
+    assert hold_and_free(engine) == 0
+    steered(session, steering.pause, ids[0])
+    swept(engine)
+    assert hold_and_free(engine) == 0
+
+
+def test_refusals_in_a_row_do_not_pause_a_cancelled_batch(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, ["919900000001"])
+    change(session, "UPDATE batch SET cancelled_at = now()")
+    assert not setting_aside.stop(session, batch_of(session, ids[0]).id, "Infobip refused 20")
+    assert batch_of(session, ids[0]).paused_at is None

@@ -1,0 +1,108 @@
+"""Giving what waits for its first attempt other turns: of a batch that is rescheduled, or goes on at its pace.
+
+`move_to` is the fact, the start that the batch is to have: until all have their turns by it, claims pass the batch
+over. A sweep gives them, from the first message on, and `swept_through` says how far it came. No turn follows from the
+one before: all are at the start or, at a pace of so many a second, one after the other, `moved` counting them. So a
+batch that is given yet another start half-way begins anew from its first message, and comes out right.
+
+Those that were handed to Infobip already, and are tried again, keep their turns.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+from sqlmodel import Session
+
+from worker import batch_sweeps
+from worker.batch_sweeps import BEFORE_ALL
+from worker.locking import LockedMessage
+from worker.states import State
+
+_BEGIN = text("UPDATE batch SET move_to = :start, swept_through = NULL, moved = 0 WHERE id = :batch")
+
+_TO_MOVE = text("SELECT id FROM batch WHERE move_to IS NOT NULL ORDER BY random() LIMIT 1")
+_STANDING = text("""
+    SELECT move_to, expires_at, validity_seconds, messages_per_second, swept_through, moved
+    FROM batch WHERE id = :batch AND move_to IS NOT NULL
+""")
+_GIVE = text(f"""
+    WITH chunk AS (
+        SELECT m.id FROM message m
+        WHERE m.batch_id = :batch AND m.id > :boundary AND (m.state = '{State.QUEUED}') IS TRUE
+        ORDER BY m.id LIMIT :chunk FOR UPDATE
+    ), placed AS (
+        SELECT id, :moved + row_number() OVER (ORDER BY id) - 1 AS place FROM chunk
+    )
+    UPDATE message SET
+        next_attempt_at = :start + make_interval(secs => coalesce(place / CAST(:pace AS float8), 0)),
+        expires_at = :expires_at, validity_seconds = :validity
+    FROM placed WHERE message.id = placed.id RETURNING message.id
+""")
+# Only where it still stands as it did: who gave it another start meanwhile had it begin anew.
+_ADVANCE = text("""
+    UPDATE batch SET
+        move_to = CASE WHEN :is_done THEN NULL ELSE move_to END,
+        swept_through = CASE WHEN :is_done THEN NULL ELSE CAST(:through AS uuid) END,
+        moved = moved + :given
+    WHERE id = :batch AND move_to = :start AND expires_at = :expires_at AND validity_seconds = :validity
+      AND swept_through IS NOT DISTINCT FROM CAST(:was_through AS uuid)
+""")
+
+# Shared until the end: who gives it another start waits for us, and the sweep then finds what we put back.
+_STARTS = text("""
+    SELECT id, coalesce(move_to, send_at, created_at) AS start, expires_at FROM batch
+    WHERE id = ANY(:ids) ORDER BY id FOR SHARE
+""")
+_EXPIRE_WITH_BATCH = text("""
+    UPDATE message AS m SET expires_at = b.expires_at, validity_seconds = b.validity_seconds
+    FROM batch b WHERE b.id = m.batch_id AND m.id = ANY(:ids)
+""")
+
+
+def begin(session: Session, batch_id: UUID, start: datetime) -> None:
+    """Nothing of the batch leaves until all that wait for their first attempt have their turns from `start` on. Does
+    not commit."""
+    session.execute(_BEGIN, {"batch": batch_id, "start": start})
+
+
+def follow(session: Session, released: Sequence[LockedMessage]) -> None:
+    """Of these, which come back and never were with Infobip, those whose batch was rescheduled meanwhile go by its new
+    start and end: all at the start, whatever its pace. For who has them locked, and writes them next."""
+    rows = session.execute(_STARTS, {"ids": sorted({m.batch_id for m in released if m.batch_id is not None})})
+    batches = {row.id: row for row in rows}
+    late = [m for m in released if m.batch_id in batches and m.expires_at != batches[m.batch_id].expires_at]
+    if not late:
+        return
+    for message in late:
+        start = batches[message.batch_id].start
+        message.next_attempt_at = max(message.next_attempt_at or start, start)
+    session.execute(_EXPIRE_WITH_BATCH, {"ids": [message.id for message in late]})
+
+
+def is_due(connection: Connection) -> bool:
+    """Whether `give_turns` would find anything."""
+    return connection.execute(_TO_MOVE).first() is not None
+
+
+def give_turns(engine: Engine) -> int:
+    """One chunk of one batch whose messages are to have other turns. 0 where there is none."""
+    return batch_sweeps.sweep(engine, _TO_MOVE, _give_chunk)
+
+
+def _give_chunk(session: Session, batch_id: UUID) -> None:
+    batch = session.execute(_STANDING, {"batch": batch_id}).one_or_none()  # as the sweep before us left it
+    if batch is None:
+        return
+    chunk = batch_sweeps.CHUNK
+    values = {
+        "batch": batch_id,
+        "start": batch.move_to,
+        "expires_at": batch.expires_at,
+        "validity": batch.validity_seconds,
+    }
+    place = {"boundary": batch.swept_through or BEFORE_ALL, "moved": batch.moved, "pace": batch.messages_per_second}
+    given = session.execute(_GIVE, {**values, **place, "chunk": chunk}).scalars().all()
+    came = {"through": max(given, default=None), "given": len(given), "is_done": len(given) < chunk}
+    session.execute(_ADVANCE, {**values, **came, "was_through": batch.swept_through})
