@@ -30,6 +30,10 @@ class Forbidden(Refusal):
     title = "Scope missing"
 
 
+class TooSlow(Refusal):
+    title = "Body did not come in time"
+
+
 class TooLarge(Refusal):
     title = "Body too large"
 
@@ -46,6 +50,7 @@ STATUS: Mapping[type[Refusal], int] = {  # a kind that is not here has its paren
     Unauthorized: 401,
     Forbidden: 403,
     NotFound: 404,
+    TooSlow: 408,
     Conflict: 409,
     Gone: 410,
     TooLarge: 413,

@@ -1,4 +1,5 @@
-"""Enqueue: from an order to committed rows. What a message needs later is resolved here, once, and kept.
+"""Enqueue: from an order to committed rows. What a message needs later is resolved here, once, and kept. Single sends,
+and what they have in common with batches (enqueue_batch.py).
 
 Precedence for DLT IDs, callback data and the validity period: message, then batch, then surface, then credential.
 A batch keeps what its messages share, a message only what differs; a single send has no batch and keeps it all.
@@ -11,29 +12,26 @@ from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
-from uuid_utils import uuid7
 
 from worker import consents, events
 from worker.copying import SharedColumns, copy_messages, own_part
 from worker.events import Told
 from worker.ids import new_id
-from worker.models import Batch
-from worker.orders import BatchOrder, MessageOrder, Rejected
+from worker.orders import MessageOrder, Rejected
 from worker.places import Place, Schedule, find_place, find_places, require_sms, schedule_of
 from worker.refusals import Refusal
-from worker.rows import BadRow, Checked, read_message, read_rows, refusal_of_rows
+from worker.rows import BadRow, Checked, read_message
 from worker.states import State
 from worker.tally import Changes
 from worker.words import Channel, EventType, MessageType, Origin
-
-MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """`id` is the batch's, or the message's for a single send. Once committed, nudge the lane.
 
-    `suppressed` are stored and counted too, and go nowhere: consent forbids it.
+    `suppressed` are stored and counted too, and go nowhere: consent forbids it. Of the rows left out of a batch
+    `rejected` are the first.
     """
 
     id: UUID
@@ -43,6 +41,8 @@ class Accepted:
     accepted: int
     suppressed: int = 0
     rejected: Sequence[Rejected] = field(default=())
+    rejected_count: int = 0
+    duplicates: int = 0
     is_scheduled: bool = False
 
 
@@ -56,59 +56,7 @@ class Draft:
 
     @property
     def told(self) -> list[Told]:
-        return [_suppressed(self.accepted.id, self.barred)] if self.barred else []
-
-
-def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
-    """Store a batch and its messages. Does not commit. Errors: Refusal, naming every bad row."""
-    if not order.rows and not order.rejected:
-        raise Refusal.of_field("messages", "give at least one row")
-    if len(order.rows) + len(order.rejected) > MOST_ROWS:
-        raise Refusal.of_field("messages", f"at most {MOST_ROWS:,} rows fit in one request: send several")
-    place = find_place(session, order.surface)
-    require_sms(place)
-    schedule = schedule_of(place, order.send_at, order.validity)
-    shared = order.values.over(place.values)
-    rows, rejected = read_rows(order, place.default_country, shared)
-    if rejected and not (order.skips_invalid and rows):
-        raise refusal_of_rows(rejected, is_all=not rows)
-
-    batch = Batch(
-        surface_id=place.surface_id,
-        lane_id=place.lane_id,
-        sender=place.sender,
-        text=order.text,
-        callback_data=shared.callback_data,
-        principal_entity_id=shared.principal_entity_id,
-        content_template_id=shared.content_template_id,
-        validity_seconds=schedule.validity_seconds,
-        journey=order.journey,
-        total=len(rows),
-        send_at=schedule.send_at,
-        expires_at=schedule.expires_at,
-        created_at=place.now,
-    )
-    barred = _barred(session, place, rows)
-    alike = {reason: _shared_part(place, schedule, batch.id, None, reason) for reason in {None, *barred.values()}}
-    told: list[Told] = []
-
-    def line(row: Checked) -> str:
-        # Not new_id(): the standard library's UUIDs take several times as long to make and to write.
-        message_id, reason = uuid7(), barred.get(row.recipient)
-        if reason:
-            told.append(_suppressed(message_id, reason))
-        own = own_part(message_id=message_id, recipient=row.recipient, text=row.text, values=row.values)
-        return alike[reason] + own
-
-    copy_messages(session, map(line, rows))
-    session.add(batch)
-    session.flush()
-    events.tell(session, told)
-    reasons: Counter[str | None] = Counter({None: len(rows)})
-    if barred:
-        reasons = Counter(barred.get(row.recipient) for row in rows)
-    _count(session, {(subject, reason): n for subject in (place.lane_id, batch.id) for reason, n in reasons.items()})
-    return _accepted(place, batch.id, reasons, rejected, is_scheduled=schedule.send_at is not None)
+        return [suppressed(self.accepted.id, self.barred)] if self.barred else []
 
 
 def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
@@ -153,7 +101,7 @@ def store_messages(session: Session, drafts: Sequence[Draft]) -> None:
         return
     copy_messages(session, (draft.line for draft in drafts))
     events.tell(session, (told for draft in drafts for told in draft.told))
-    _count(session, Counter((draft.accepted.lane_id, draft.barred) for draft in drafts))
+    count_born(session, Counter((draft.accepted.lane_id, draft.barred) for draft in drafts))
 
 
 def _barred(session: Session, place: Place, rows: Sequence[Checked]) -> dict[str, str]:
@@ -179,15 +127,16 @@ def _draft(place: Place, order: MessageOrder, row: Checked, barred: str | None) 
     """Errors: Refusal."""
     schedule = schedule_of(place, order.send_at, order.validity)
     message_id = new_id()
-    line = _shared_part(place, schedule, None, place.sender, barred) + own_part(
+    line = shared_columns(place, schedule, None, place.sender, barred).part() + own_part(
         message_id=message_id, recipient=row.recipient, text=row.text, values=row.values
     )
-    return Draft(_accepted(place, message_id, {barred: 1}), barred, line)
+    return Draft(accepted_of(place, message_id, {barred: 1}), barred, line)
 
 
-def _shared_part(
+def shared_columns(
     place: Place, schedule: Schedule, batch_id: UUID | None, sender: str | None, barred: str | None
-) -> str:
+) -> SharedColumns:
+    """`sender`: only where no batch holds it; `barred`: why consent forbids the message."""
     return SharedColumns(
         batch_id=batch_id,
         surface_id=place.surface_id,
@@ -201,10 +150,10 @@ def _shared_part(
         expires_at=schedule.expires_at,
         validity_seconds=schedule.validity_seconds,
         created_at=place.now,
-    ).part()
+    )
 
 
-def _suppressed(message_id: Any, reason: str) -> Told:
+def suppressed(message_id: Any, reason: str) -> Told:
     return Told(EventType.MESSAGE_SUPPRESSED, message_id, 0, reason)
 
 
@@ -212,7 +161,7 @@ def _born(barred: str | None) -> State:
     return State.SUPPRESSED if barred else State.QUEUED
 
 
-def _count(session: Session, born: Mapping[tuple[UUID, str | None], int]) -> None:
+def count_born(session: Session, born: Mapping[tuple[UUID, str | None], int]) -> None:
     """By batch or lane, and by why consent forbids them."""
     changes = Changes()
     for (subject, barred), n in born.items():
@@ -220,15 +169,8 @@ def _count(session: Session, born: Mapping[tuple[UUID, str | None], int]) -> Non
     changes.write(session)
 
 
-def _accepted(
-    place: Place,
-    subject: UUID,
-    reasons: Mapping[str | None, int],
-    rejected: Sequence[Rejected] = (),
-    *,
-    is_scheduled: bool = False,
-) -> Accepted:
-    """`reasons`: why consent forbids so many; None: it does not."""
+def accepted_of(place: Place, subject: UUID, reasons: Mapping[str | None, int], **of_batch: Any) -> Accepted:
+    """`reasons`: why consent forbids so many; None: it does not. `of_batch`: what a single send never has."""
     accepted = reasons.get(None, 0)
     return Accepted(
         id=subject,
@@ -237,6 +179,5 @@ def _accepted(
         message_type=place.message_type,
         accepted=accepted,
         suppressed=sum(reasons.values()) - accepted,
-        rejected=rejected,
-        is_scheduled=is_scheduled,
+        **of_batch,
     )

@@ -37,8 +37,10 @@ class Row:
     values: Values = NOTHING_GIVEN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Rejected:
+    """A row that cannot be sent, and why; `to` as it was given, if it was."""
+
     index: int
     to: str | None
     field: str
@@ -47,10 +49,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOrder:
-    """A batch, as asked for. `rejected` are rows that were found wrong before (their shape)."""
+    """A batch, as asked for. `rejected` are rows that were found wrong before (their shape). Of one whose rows come one
+    after the other, and are many, neither stands here: audience.py."""
 
     surface: str
-    rows: Sequence[Row]
+    rows: Sequence[Row] = ()
     rejected: Sequence[Rejected] = ()
     text: str | None = None
     values: Values = NOTHING_GIVEN
@@ -58,6 +61,8 @@ class BatchOrder:
     send_at: datetime | None = None
     validity: timedelta | None = None
     skips_invalid: bool = False
+    deduplicates: bool = False  # the first row of each recipient counts, the others are dropped
+    messages_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Rejected, Row, Values
+from worker.orders import NOTHING_GIVEN, MessageOrder, Rejected, Row, Values
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import Fault, Refusal
-from worker.rendering import MissingVariables, placeholders, render
+from worker.rendering import MissingVariables, Template, placeholders, render
 
 MOST_TEXT_BYTES = 4_000
-_MOST_LISTED = 1_000
+MOST_LISTED = 1_000  # of the rows that are told one by one
 
 
 class Checked(NamedTuple):
@@ -29,22 +29,6 @@ class BadRow(ValueError):
         self.reason = reason
 
 
-def read_rows(order: BatchOrder, default_country: str | None, shared: Values) -> tuple[list[Checked], list[Rejected]]:
-    """The good rows, and the bad ones, both in the order of the request. `shared`: the batch's values, resolved.
-
-    Errors: Refusal of the batch's own text.
-    """
-    reader = RowReader(order.text, default_country, shared)
-    good: list[Checked] = []
-    rejected = list(order.rejected)
-    for row in order.rows:
-        try:
-            good.append(reader.read(row))
-        except BadRow as error:
-            rejected.append(Rejected(index=row.index, to=row.to, field=error.field, reason=error.reason))
-    return good, sorted(rejected, key=lambda row: row.index)
-
-
 class RowReader:
     """Reads the rows of one batch. Errors: Refusal of the batch's own text."""
 
@@ -53,21 +37,23 @@ class RowReader:
         self._default_country = default_country
         self._batch_text = batch_text
         # A template may be of any length; what is rendered from it is measured row by row.
-        self._is_template = batch_text is not None and bool(placeholders(batch_text))
-        if batch_text is not None and not self._is_template and (fault := text_fault(batch_text)):
+        self._template = Template(batch_text) if batch_text is not None and placeholders(batch_text) else None
+        if batch_text is not None and self._template is None and (fault := text_fault(batch_text)):
             raise Refusal.of_field("text", fault)
 
     def read(self, row: Row) -> Checked:
         """Errors: BadRow."""
         recipient = _read_recipient(row.to, self._default_country)
         _check_entity(self._shared if row.values is NOTHING_GIVEN else row.values.over(self._shared))
-        if row.text is None and self._batch_text is not None and not self._is_template:
+        if row.text is None and self._batch_text is not None and self._template is None:
             return Checked(recipient, None, row.values)
-        template = row.text if row.text is not None else self._batch_text
-        if template is None:
-            raise BadRow("text", "is missing: neither this row nor the batch has a text")
         try:
-            text = render(template, row.variables or {})
+            if row.text is not None:
+                text = render(row.text, row.variables or {})
+            elif self._template is not None:
+                text = self._template.render(row.variables or {})
+            else:
+                raise BadRow("text", "is missing: neither this row nor the batch has a text")
         except MissingVariables as error:
             raise BadRow("variables", str(error)) from error
         _check_text(text)
@@ -88,15 +74,16 @@ def read_message(order: MessageOrder, default_country: str | None, above: Values
     return Checked(recipient, order.text, values)
 
 
-def refusal_of_rows(rejected: Sequence[Rejected], *, is_all: bool) -> Refusal:
-    """Of a whole batch, naming its bad rows. `is_all`: no good one is left."""
-    faults = [Fault(row.field, row.reason, row.index) for row in rejected[:_MOST_LISTED]]
-    unlisted = len(rejected) - len(faults)
-    count = f"{len(rejected):,} row{' is' if len(rejected) == 1 else 's are'} wrong" + (
+def refusal_of_rows(listed: Sequence[Rejected], count: int, *, is_all: bool = False, is_more: bool = False) -> Refusal:
+    """Of a whole batch, naming the first of its `count` bad rows. `is_all`: no good one is left; `is_more`: the rows
+    after these were not looked at."""
+    faults = [Fault(row.field, row.reason, row.index) for row in listed[:MOST_LISTED]]
+    unlisted = count - len(faults)
+    wrong = f"{'at least ' if is_more else ''}{count:,} row{' is' if count == 1 else 's are'} wrong" + (
         f" (the first {len(faults):,} are listed, {unlisted:,} more are not)" if unlisted else ""
     )
     advice = "none is left to send" if is_all else 'correct them, or send on_invalid "skip" to leave them out'
-    return Refusal(f"{count}, and nothing was stored: {advice}", faults)
+    return Refusal(f"{wrong}, and nothing was stored: {advice}", faults)
 
 
 def _read_recipient(to: str, default_country: str | None) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, SkipValidation, StrictInt
 
 from api.fields import Body, CallbackData, DltId, FreeJson, Moment, Period, Text
+from worker.pace import MOST_PER_SECOND
 from worker.states import State
 
 SurfaceRef = Annotated[Text, Field(description="A surface, by name or id.")]
@@ -37,13 +38,23 @@ class BatchRow(_Shared):
     variables: Annotated[Variables | None, Field(description="Fill `{{name}}` in the text.")] = None
 
 
-class BatchIn(_Scheduled):
+class BatchHead(_Scheduled):
     surface: SurfaceRef
     text: Annotated[Text | None, Field(description="May hold `{{name}}`, filled from each row's variables.")] = None
     journey: Annotated[FreeJson, Field(description="Free JSON, returned unchanged.")] = None
     on_invalid: Annotated[
         Literal["reject", "skip"], Field(description="What one bad row means: nothing is stored, or it is left out.")
     ] = "reject"
+    deduplicate: Annotated[
+        bool, Field(description="The first good row of each recipient counts; the others are dropped.")
+    ] = False
+    messages_per_second: Annotated[
+        int | None,
+        Field(ge=1, le=MOST_PER_SECOND, description="So many leave at most, one after the other, from send_at on."),
+    ] = None
+
+
+class BatchIn(BatchHead):
     # Checked row by row afterwards, so that one bad row can be left out.
     messages: Annotated[list[SkipValidation[BatchRow]], Field(description="1 to 10,000 rows.")]
 
@@ -53,8 +64,8 @@ class MessageAccepted(BaseModel):
     state: State
 
 
-class RejectedRow(BaseModel):
-    index: int
+class RejectedOut(BaseModel):
+    index: Annotated[int, Field(description="Rows of the request, from 0.")]
     to: str | None
     field: str
     reason: str
@@ -68,7 +79,14 @@ class BatchAccepted(BaseModel):
     total: Annotated[int, Field(description="accepted + suppressed")]
     accepted: int
     suppressed: int
-    rejected: Annotated[Sequence[RejectedRow], Field(description="Rows left out, neither stored nor counted.")]
+    rejected: Annotated[Sequence[RejectedOut], Field(description="The first 1,000 rows that were left out.")]
+    rejected_count: Annotated[int, Field(description="All of them, neither stored nor counted as messages.")]
+    duplicates: Annotated[int, Field(description="Rows dropped by `deduplicate`: neither stored nor rejected.")]
+
+
+class RejectedList(BaseModel):
+    items: list[RejectedOut]
+    next_cursor: str | None
 
 
 class ReasonCount(BaseModel):
@@ -86,6 +104,8 @@ class BatchOut(BaseModel):
     pause_reason: Annotated[str | None, Field(description="Why it was paused; null where a person did.")]
     callback_data: str | None
     journey: Any
+    messages_per_second: int | None
+    rejected_count: Annotated[int, Field(description="Rows of its request that were left out.")]
     replay_of: UUID | None
     replays: list[UUID]
     created_at: datetime
@@ -116,6 +136,8 @@ class MessageItem(BaseModel):
 
 class MessageOut(MessageItem):
     inbound_id: Annotated[UUID | None, Field(description="Of a reply: the inbound message that it answers.")]
+    replay_of: Annotated[UUID | None, Field(description="Of a replay: the message that it sends again.")]
+    replayed_by: Annotated[UUID | None, Field(description="The message that sends this one again.")]
     timeline: Annotated[
         list[dict[str, Any]], Field(description="What happened, oldest first; each has `at` and `kind`.")
     ]

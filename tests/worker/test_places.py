@@ -8,7 +8,8 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from tests.worker.sends import TO, configure, rows
-from worker.enqueue import enqueue_batch, enqueue_message
+from worker.enqueue import enqueue_message
+from worker.enqueue_batch import enqueue_batch
 from worker.models import Batch, Lane, Message
 from worker.orders import BatchOrder, MessageOrder, Values
 from worker.places import Place, Schedule, find_place, find_places, require_sms, schedule_of

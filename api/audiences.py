@@ -1,0 +1,189 @@
+"""A batch as NDJSON: its first line the batch, then a message a line, up to a million in one request.
+
+The body is checked while it comes, in pieces, each in a thread; what is good waits in a temporary file that has no name
+and so goes with its process (worker/audience.py). Only when the body is over, one transaction stores it all. Whatever
+breaks off before that has stored nothing.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from functools import partial
+from hashlib import sha256
+from tempfile import TemporaryFile
+from typing import IO, TypeVar, cast
+
+import anyio
+import structlog
+from anyio import to_thread
+from fastapi import Request, Response
+from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from api.auth import Caller
+from api.bodies import MEBIBYTE, Posted, announced_bytes, key_of
+from api.database import engine_of
+from api.message_lines import MessageLines
+from api.once import Done, once
+from api.orders import MOST_LINE_BYTES, head_order, read_lines
+from api.problems import TooLarge, TooSlow, Unavailable, refusal_of
+from api.schemas.sends import BatchHead
+from worker.audience import Audience
+from worker.db import open_session
+from worker.enqueue import Accepted
+from worker.enqueue_batch import enqueue_audience
+from worker.idempotency import Key
+from worker.orders import BatchOrder
+from worker.places import find_place
+from worker.refusals import Refusal
+
+MOST_ROWS = 1_000_000
+MOST_BYTES = 1024 * MEBIBYTE
+MOST_AT_ONCE = 4  # such bodies in one process
+MOST_COUNTED = 10_000  # bad rows, where one is enough to refuse all: the rest is not looked at
+SILENCE_SECONDS = 60.0  # without a byte from the client
+_MOST_SECONDS = 3600.0  # a client that sends a byte now and then must not keep others out for ever
+_PIECE_BYTES = 128 * 1024  # read and checked at a time
+_FILE_BUFFER_BYTES = 256 * 1024
+
+_log = structlog.get_logger()
+T = TypeVar("T")
+
+
+async def take_audience(request: Request, done: Callable[[Accepted], Done]) -> Response:
+    """Read the body, store the batch and answer. `done`: what to answer for what was accepted.
+
+    Errors: Refusal; ClientDisconnect, where the body breaks off.
+    """
+    caller: Caller = request.state.caller
+    key_of(request, caller, b"")  # a name that cannot be one is told before a million rows have come
+    if announced_bytes(request) > MOST_BYTES:
+        raise _too_large()
+    places: anyio.CapacityLimiter = request.app.state.audiences
+    try:
+        places.acquire_on_behalf_of_nowait(request)
+    except anyio.WouldBlock as error:
+        raise Unavailable(
+            f"{MOST_AT_ONCE} NDJSON batches are being sent here at this moment, and no more fit: repeat it later",
+            retry_after_seconds=10,
+        ) from error
+    try:
+        with ExitStack() as files:
+            upload = Upload(engine_of(request), files)
+            async for piece in _pieces(request):
+                await to_thread.run_sync(_on_disk, partial(upload.feed, piece))
+            store = partial(upload.store, caller, partial(key_of, request, caller), done)
+            return await to_thread.run_sync(_on_disk, store)
+    finally:
+        places.release_on_behalf_of(request)
+
+
+class Upload:
+    """One body, fed with its pieces. Not for two threads at once."""
+
+    def __init__(self, engine: Engine, files: ExitStack) -> None:
+        """`files` closes what is open once it is over."""
+        self._engine = engine
+        self._files = files
+        self._hash = sha256()
+        self._lines = MessageLines(MOST_LINE_BYTES)
+        self._begun: tuple[BatchHead, BatchOrder, Audience] | None = None
+        self._count = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Errors: Refusal, where it cannot be accepted whatever comes yet; OSError of the temporary file."""
+        self._hash.update(piece)
+        self._take(self._lines.feed(piece))
+
+    def store(self, caller: Caller, key: Callable[[bytes], Key | None], done: Callable[[Accepted], Done]) -> Response:
+        """The body is over. `key`: the idempotency key that came with a body of this hash. Errors: as `feed`."""
+        self._take(self._lines.close())
+        if self._begun is None:
+            raise _no_batch("the body is empty")
+        head, order, audience = self._begun
+
+        def work(session: Session) -> Done:
+            return done(enqueue_audience(session, order, audience))
+
+        return once(Posted(head, caller, self._engine, key(self._hash.digest())), work)
+
+    def _take(self, lines: list[bytes | None]) -> None:
+        if self._begun is None:
+            if not lines:
+                return
+            self._begun = self._begin(lines.pop(0))
+        _, _, audience = self._begun
+        audience.add(*read_lines(lines, self._count))
+        self._count += len(lines)
+        if audience.is_refused and audience.rejected_count >= MOST_COUNTED:
+            audience.refuse_wrong(is_more=True)
+
+    def _begin(self, line: bytes | None) -> tuple[BatchHead, BatchOrder, Audience]:
+        if line is None:
+            raise _no_batch(f"it is longer than {MOST_LINE_BYTES:,} bytes")
+        try:
+            head = BatchHead.model_validate_json(line)
+        except ValidationError as error:
+            wrong = refusal_of(error)
+            raise _no_batch(wrong.detail, wrong) from error
+        order = head_order(head)
+        with open_session(self._engine) as session:  # over at once: nothing is open while the rows come
+            place = find_place(session, order.surface)
+        audience = Audience(order, place, MOST_ROWS, _make_file)
+        return head, order, self._files.enter_context(audience)
+
+
+def _make_file() -> IO[bytes]:
+    return cast(IO[bytes], TemporaryFile(buffering=_FILE_BUFFER_BYTES))
+
+
+def _on_disk(work: Callable[[], T]) -> T:
+    """Errors: Unavailable, where the disk does not take it."""
+    try:
+        return work()
+    except OSError as error:
+        _log.error("audience_not_kept", error=error.strerror or type(error).__name__)
+        raise Unavailable(
+            "The disk on which the rows are kept while they come does not take them "
+            f"({error.strerror or 'it fails'}), and nothing was stored: repeat it later, in parts if need be",
+            retry_after_seconds=60,
+        ) from error
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes, in pieces worth a thread. Errors: TooLarge, TooSlow; ClientDisconnect."""
+    ends = time.monotonic() + _MOST_SECONDS
+    size = 0
+    piece = bytearray()
+    chunks = aiter(request.stream())
+    while True:
+        try:
+            with anyio.fail_after(min(SILENCE_SECONDS, ends - time.monotonic())):
+                chunk = await anext(chunks, None)
+        except TimeoutError as error:
+            raise TooSlow(
+                f"No byte of the body came for {SILENCE_SECONDS:.0f} s, or not all of it within "
+                f"{_MOST_SECONDS / 60:.0f} min, and nothing was stored: send it again"
+            ) from error
+        if chunk is None:
+            break
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise _too_large()
+        piece += chunk
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"The body is larger than {MOST_BYTES // MEBIBYTE:,} MiB, and nothing was stored: send several")
+
+
+def _no_batch(reason: str, refusal: Refusal | None = None) -> Refusal:
+    return Refusal(
+        f"The first line must be the batch as a JSON object, without its messages, which follow a line each: {reason}",
+        refusal.faults if refusal else (),
+    )

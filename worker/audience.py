@@ -1,0 +1,120 @@
+"""The audience of a batch: its rows, checked as they come and kept in a file, as the lines that COPY takes.
+
+What the rows hold is never in memory as a whole, so a million take no more of it than a thousand. While they come,
+nothing is open in the database: they are checked by the surface as it stood before the first, and `is_read_by` says
+whether it still stands like that once they are to be stored.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from types import TracebackType
+from typing import IO, Self
+
+from worker.copying import content_part
+from worker.duplicates import first_of_each
+from worker.orders import BatchOrder, Rejected, Row
+from worker.places import Place, require_sms, schedule_of
+from worker.refusals import Refusal
+from worker.rejected_rows import line, shortened
+from worker.rows import MOST_LISTED, BadRow, RowReader, refusal_of_rows
+
+_GROUP_BYTES = 1024 * 1024
+
+
+class Audience:
+    """To be closed. Errors: Refusal, of what the batch says itself."""
+
+    def __init__(
+        self, order: BatchOrder, place: Place, most_rows: int, make_file: Callable[[], IO[bytes]] = BytesIO
+    ) -> None:
+        """`most_rows`: that fit in the request."""
+        require_sms(place)
+        schedule_of(place, order.send_at, order.validity)
+        self.count = 0
+        self.duplicates = 0
+        self.rejected_count = 0
+        self.rejected: list[Rejected] = []  # the first of them
+        self._most_rows = most_rows
+        self._keeps_bad_ones = order.skips_invalid
+        self._place = place
+        self._reader = RowReader(order.text, place.default_country, order.values.over(place.values))
+        self._is_first = first_of_each(most_rows) if order.deduplicates else None
+        self._good, self._bad = make_file(), make_file()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._good.close()
+        self._bad.close()
+
+    @property
+    def is_refused(self) -> bool:
+        """A row is wrong, and that is not to be passed over: nothing will be stored, whatever comes yet."""
+        return self.rejected_count > 0 and not self._keeps_bad_ones
+
+    def add(self, rows: Sequence[Row], rejected: Sequence[Rejected] = ()) -> None:
+        """The next rows of the request, and those among them whose shape is wrong.
+
+        Errors: Refusal, where they are too many; OSError of the file.
+        """
+        if self.count + self.duplicates + self.rejected_count + len(rows) + len(rejected) > self._most_rows:
+            raise Refusal.of_field("messages", f"at most {self._most_rows:,} rows fit in one request: send several")
+        bad = list(rejected)
+        lines = [line for row in rows if (line := self._line(row, bad)) is not None]
+        if bad:
+            self._reject(sorted(bad, key=lambda row: row.index))
+        self.count += len(lines)
+        if not self.is_refused:
+            self._good.writelines(lines)
+
+    def refuse_wrong(self, *, is_more: bool = False) -> None:
+        """Errors: Refusal, where it cannot be sent as it is. `is_more`: not all of it was looked at."""
+        if not self.count and not self.rejected_count:
+            raise Refusal.of_field("messages", "give at least one row")
+        if self.is_refused or not self.count:
+            raise refusal_of_rows(self.rejected, self.rejected_count, is_all=not self.count, is_more=is_more)
+
+    def is_read_by(self, place: Place) -> bool:
+        """Whether that place gives the rows the same meaning as the one by which they were read."""
+        return all(
+            getattr(place, name) == getattr(self._place, name)
+            for name in ("surface_id", "credential_id", "channel", "default_country", "values")
+        )
+
+    def good(self) -> Iterator[list[str]]:
+        """Groups of `content_part`s, in the order of the request."""
+        return _groups(self._good)
+
+    def bad(self) -> Iterator[list[str]]:
+        """Groups of lines as rejected_rows.py copies them."""
+        return _groups(self._bad)
+
+    def _line(self, row: Row, bad: list[Rejected]) -> bytes | None:
+        try:
+            checked = self._reader.read(row)
+        except BadRow as error:
+            bad.append(Rejected(row.index, row.to, error.field, error.reason))
+            return None
+        if self._is_first is not None and not self._is_first(checked.recipient):
+            self.duplicates += 1
+            return None
+        return b"%b\n" % content_part(checked.recipient, checked.text, checked.values).encode()
+
+    def _reject(self, rows: Sequence[Rejected]) -> None:
+        self.rejected_count += len(rows)
+        listed = MOST_LISTED - len(self.rejected)
+        if self._keeps_bad_ones:
+            short = [shortened(row) for row in rows]
+            self._bad.writelines(f"{line(row)}\n".encode() for row in short)
+            self.rejected += short[:listed]
+        else:
+            self.rejected += [shortened(row) for row in rows[:listed]]
+
+
+def _groups(file: IO[bytes]) -> Iterator[list[str]]:
+    file.seek(0)
+    while lines := file.readlines(_GROUP_BYTES):
+        yield b"".join(lines).decode().removesuffix("\n").split("\n")
