@@ -1,0 +1,367 @@
+"""Replay: what of a batch ended undelivered goes out again, as a new batch, each message once ever.
+
+The messages are walked in the order of their IDs, chunk by chunk, and none of them is locked: the key of `replayed`
+decides who comes first, and one that is delivered after all meanwhile is found by the gate before its replay leaves,
+and by the report that says so (worker/reports.py). All chunks are one transaction: docs/decisions/0018.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+from uuid_utils import uuid7
+
+from worker import batch_sweeps
+from worker.batch_sweeps import ALL, BEFORE_ALL
+from worker.columns import column, rows_of
+from worker.durations import format_duration
+from worker.gate import SOURCE_HAS_ARRIVED, barred_by_consent
+from worker.ids import new_id
+from worker.models import Batch
+from worker.orders import NOTHING_GIVEN, Values
+from worker.pace import fitting_count
+from worker.past_prices import Price, past_price
+from worker.places import Place, Schedule, find_places, schedule_of
+from worker.reasons import DELIVERED_LATE
+from worker.refusals import Conflict, NotFound, Refusal
+from worker.retry import margin
+from worker.segments import count
+from worker.sqlstates import LOCK_NOT_AVAILABLE, sqlstate
+from worker.states import State
+from worker.tally import Changes
+from worker.words import Channel, MessageType, Origin
+
+DEFAULT_STATES: Final = (State.FAILED, State.EXPIRED)
+ALREADY_REPLAYED: Final = "already_replayed"  # why one is left out; the others are reasons of messages, and states
+
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('replay ' || :batch, 0))")
+_LINKED = text("SELECT id FROM batch WHERE replay_of = :batch ORDER BY id DESC LIMIT 1")
+_END_OF_CHUNK = text("""
+    SELECT id FROM message WHERE batch_id = :batch AND id > :after ORDER BY id OFFSET :chunk - 1 LIMIT 1
+""")
+# Why a message that would go is left out; asked only as far as needed. Of what was delivered late nobody knows any
+# more how it had ended: it is told of whatever was chosen.
+_CHOOSE = text(f"""
+    SELECT m.id, m.state, m.reason, CASE
+        WHEN m.state = '{State.DELIVERED}' THEN '{DELIVERED_LATE}'
+        WHEN EXISTS (SELECT FROM replayed WHERE source_message_id = m.id) THEN '{ALREADY_REPLAYED}'
+        WHEN {SOURCE_HAS_ARRIVED} THEN '{DELIVERED_LATE}'
+        WHEN m.state = '{State.UNCONFIRMED}' AND NOT CAST(:includes_unconfirmed AS bool) THEN '{State.UNCONFIRMED}'
+        ELSE (SELECT {barred_by_consent("CAST(:is_marketing AS bool)", "CAST(:needs_opt_in AS bool)")}
+              FROM (SELECT) AS one
+              LEFT JOIN consent c ON c.recipient = m.recipient AND c.credential_id = CAST(:credential AS uuid))
+    END AS left_out, CASE m.origin WHEN '{Origin.REPLAY}'
+        THEN coalesce((SELECT root_id FROM replayed WHERE message_id = m.id), m.id) ELSE m.id END AS root_id
+    FROM message m
+    WHERE m.batch_id = :batch AND m.id > :after AND m.id <= :through AND (
+        m.state = '{State.DELIVERED}' AND m.reason = '{DELIVERED_LATE}'
+        OR m.state = ANY(CAST(:states AS text[]))
+        AND coalesce(m.reason = ANY(CAST(:error_names AS text[])), CAST(:error_names AS text[]) IS NULL)
+        AND coalesce(m.finished_at >= CAST(:since AS timestamptz), CAST(:since AS timestamptz) IS NULL)
+        AND coalesce(m.finished_at < CAST(:until AS timestamptz), CAST(:until AS timestamptz) IS NULL)
+    ) IS TRUE
+    ORDER BY m.id
+""")
+# Of these, who has been replayed by somebody else since is left out. Two CTEs are never joined: of those the planner
+# knows nothing, and compares each row with each.
+_REPLAY = text(f"""
+    WITH taken AS (
+        INSERT INTO replayed (source_message_id, message_id, root_id)
+        SELECT v.* FROM {rows_of(source="uuid", message="uuid", root="uuid")} AS v ORDER BY v.source
+        ON CONFLICT (source_message_id) DO NOTHING
+        RETURNING source_message_id, message_id
+    ), placed AS (
+        SELECT *, :before + row_number() OVER (ORDER BY message_id) - 1 AS place FROM taken
+    )
+    INSERT INTO message (
+        id, batch_id, surface_id, lane_id, origin, recipient, state, held, attempt_count, retry_count,
+        next_attempt_at, expires_at, validity_seconds,
+        created_at, text, callback_data, principal_entity_id, content_template_id)
+    SELECT p.message_id, :replay, :surface, :lane, '{Origin.REPLAY}', source.recipient, '{State.QUEUED}', false, 0, 0,
+        :start + make_interval(secs => coalesce(place / CAST(:pace AS float8), 0)), :expires_at, :validity,
+        :now, source.text, source.callback_data,
+        CASE WHEN CAST(:entity AS text) IS NULL THEN source.principal_entity_id END,
+        CASE WHEN CAST(:template AS text) IS NULL THEN source.content_template_id END
+    FROM placed p JOIN message source ON source.id = p.source_message_id
+""")
+_OWN_TEXTS = text("SELECT text FROM message WHERE id = ANY(:ids) AND text IS NOT NULL")
+_LINKS = text("""
+    SELECT (SELECT source_message_id FROM replayed WHERE message_id = :id) AS replay_of_message,
+           (SELECT message_id FROM replayed WHERE source_message_id = :id) AS replayed_by
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOrder:
+    """What of a batch is to go out again, as asked for. `values` and `validity`: other ones than it had, or would have.
+
+    `error_names` are reasons; `since` and `until` (not itself included) bound when it ended. None: any.
+    """
+
+    batch_id: UUID
+    states: Sequence[State] = DEFAULT_STATES
+    error_names: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    includes_unconfirmed: bool = False
+    validity: timedelta | None = None
+    values: Values = NOTHING_GIVEN  # DLT IDs only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """`id` is that of the batch that was made or, where nothing was left, of the newest one made before, if any. Once
+    committed, nudge the lane. `left_out`: how many, by reason."""
+
+    id: UUID | None
+    lane_id: UUID
+    channel: Channel
+    message_type: str
+    accepted: int
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """`groups`: how many would go, by state and reason. `cost`: of all of them; None where no price is known."""
+
+    groups: Mapping[tuple[State, str | None], int]
+    left_out: Mapping[str, int]
+    segments: int
+    cost: Price | None
+
+    @property
+    def would_replay(self) -> int:
+        return sum(self.groups.values())
+
+
+class Links(NamedTuple):
+    """Of a message: the one it replays, and the one that replays it."""
+
+    replay_of_message: UUID | None
+    replayed_by: UUID | None
+
+
+def links(session: Session, message_id: UUID) -> Links:
+    return Links(*session.execute(_LINKS, {"id": message_id}).one())
+
+
+def preview(session: Session, order: ReplayOrder) -> Preview:
+    """What `replay` would do now. Writes nothing. Errors: as `replay`, but nobody is waited for."""
+    source = _find(session, order)
+    way = _way(session, source, order)
+    # A transaction that has locked a row is one that feeds wait for, and this one may take a while.
+    session.rollback()
+    choice = _Choice(session, order, way)
+    segments, inherited = 0, 0
+    for ids in ([row.id for row in going] for going in choice.chunks()):
+        own = session.execute(_OWN_TEXTS, {"ids": ids}).scalars().all()
+        segments += sum(count(words).parts for words in own)
+        inherited += len(ids) - len(own)
+    if inherited and way.batch.text is not None:
+        segments += inherited * count(way.batch.text).parts
+    going_count = sum(choice.groups.values())
+    price = past_price(session, order.batch_id, way.place.lane_id) if going_count else None
+    return Preview(
+        groups=choice.groups,
+        left_out=choice.left_out,
+        segments=segments,
+        cost=price and Price(price.amount * Decimal(going_count), price.currency),
+    )
+
+
+def replay(session: Session, order: ReplayOrder) -> Replay:
+    """Store a new batch with what may go out again, if anything may. Does not commit.
+
+    Errors: NotFound; Conflict where the surface is gone, or another replay of the batch takes its time; Refusal of what
+    is asked for.
+    """
+    _wait_for_others(session, order.batch_id)
+    source = _find(session, order)
+    way = _way(session, source, order)
+    choice = _Choice(session, order, way)
+    accepted = 0
+    for going in choice.chunks():
+        written = _write(session, way, going, accepted)
+        accepted += written
+        if written < len(going):
+            choice.left_out[ALREADY_REPLAYED] += len(going) - written
+    if accepted:
+        way.batch.total = accepted
+        session.add(way.batch)
+        session.flush()
+        changes = Changes()
+        changes.entered((way.place.lane_id, way.batch.id), State.QUEUED, None, accepted)
+        changes.write(session)
+    return Replay(
+        id=way.batch.id if accepted else session.execute(_LINKED, {"batch": order.batch_id}).scalar_one_or_none(),
+        lane_id=way.place.lane_id,
+        channel=way.place.channel,
+        message_type=way.place.message_type,
+        accepted=accepted,
+        left_out=choice.left_out,
+    )
+
+
+def _wait_for_others(session: Session, batch_id: UUID) -> None:
+    """Errors: Conflict, where another replay of this batch takes longer than we wait for a lock."""
+    try:
+        session.execute(_ONE_AT_A_TIME, {"batch": str(batch_id)})
+    except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        raise Conflict(
+            "Another replay of this batch is being made: repeat this one later, and it takes what that one leaves",
+            retry_after_seconds=5,
+        ) from error
+
+
+def _find(session: Session, order: ReplayOrder) -> Batch:
+    """Errors: NotFound; Refusal of what is chosen."""
+    if State.UNCONFIRMED in order.states and not order.includes_unconfirmed:
+        raise Refusal.of_field(
+            "states",
+            "names unconfirmed messages, which their recipients may have: give include_unconfirmed true to send "
+            "them again all the same",
+        )
+    if order.since is not None and order.until is not None and order.since >= order.until:
+        raise Refusal.of_field("until", "is not later than from, so that no message ended in between")
+    source = session.get(Batch, order.batch_id)
+    if source is None:
+        raise NotFound("There is no batch with this id")
+    return source
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where the replay goes, and the batch that it is to be: nothing of it is written yet."""
+
+    place: Place
+    schedule: Schedule
+    batch: Batch
+    given: Values  # instead of the messages' own
+
+    @property
+    def most(self) -> int | None:
+        """So many messages have their turns in time; None: any number has."""
+        pace = self.batch.messages_per_second
+        validity = self.schedule.expires_at - self.schedule.first_attempt_at
+        return None if pace is None else fitting_count(validity - margin(validity), pace)
+
+
+def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
+    """Through the source's surface as it is now, which stays locked. Errors: Conflict where it is gone; Refusal."""
+    surface = str(source.surface_id)
+    place = find_places(session, [surface]).get(surface)
+    if place is None:
+        raise Conflict(
+            "The surface of this batch was deleted, or its credential was: nothing of it can be replayed; send its "
+            "messages in a new batch, through another surface"
+        )
+    schedule = schedule_of(place, None, order.validity)
+    was = Values(
+        principal_entity_id=source.principal_entity_id,
+        content_template_id=source.content_template_id,
+    )
+    shared = order.values.over(was).over(place.values)
+    if order.values.content_template_id is not None and shared.principal_entity_id is None:
+        raise Refusal.of_field("content_template_id", "needs a principal_entity_id beside it: the batch has none")
+    batch = Batch(
+        id=new_id(),
+        surface_id=place.surface_id,
+        lane_id=place.lane_id,
+        sender=place.sender,
+        text=source.text,
+        callback_data=source.callback_data,
+        principal_entity_id=shared.principal_entity_id,
+        content_template_id=shared.content_template_id,
+        validity_seconds=schedule.validity_seconds,
+        journey=source.journey,
+        journey_id=source.journey_id,
+        messages_per_second=source.messages_per_second,
+        replay_of=source.id,
+        total=0,  # until they are chosen
+        expires_at=schedule.expires_at,
+        created_at=place.now,
+    )
+    return _Way(place, schedule, batch, order.values)
+
+
+class _Choice:
+    """The messages of the source, chunk by chunk: those that go, and counted beside them those that are left out."""
+
+    def __init__(self, session: Session, order: ReplayOrder, way: _Way) -> None:
+        self.groups: Counter[tuple[State, str | None]] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self._session = session
+        self._way = way
+        self._values = {
+            "batch": order.batch_id,
+            "states": [*order.states, State.UNCONFIRMED],
+            "error_names": order.error_names,
+            "since": order.since,
+            "until": order.until,
+            "includes_unconfirmed": order.includes_unconfirmed,
+            "credential": way.place.credential_id,
+            "is_marketing": way.place.message_type == MessageType.MARKETING,
+            "needs_opt_in": way.place.needs_opt_in,
+        }
+
+    def chunks(self) -> Iterator[list[Any]]:
+        """Rows with `id` and `root_id`. Errors: Refusal, where at the batch's pace they would not leave in time."""
+        after, most, going_count = BEFORE_ALL, self._way.most, 0
+        while after != ALL:
+            chunk = {"batch": self._values["batch"], "after": after, "chunk": batch_sweeps.CHUNK}
+            through = self._session.execute(_END_OF_CHUNK, chunk).scalar_one_or_none() or ALL
+            rows = self._session.execute(_CHOOSE, {**self._values, "after": after, "through": through}).all()
+            going = [row for row in rows if row.left_out is None]
+            self.groups.update((State(row.state), row.reason) for row in going)
+            self.left_out.update(row.left_out for row in rows if row.left_out is not None)
+            going_count += len(going)
+            if most is not None and going_count > most:
+                raise self._too_many(most)
+            if going:
+                yield going
+            after = through
+
+    def _too_many(self, most: int) -> Refusal:
+        schedule = self._way.schedule
+        validity = format_duration(schedule.expires_at - schedule.first_attempt_at)
+        return Refusal.of_field(
+            "validity_period",
+            f"at the batch's {self._way.batch.messages_per_second:,} messages a second {most:,} have their turns "
+            f"within {validity}, and more are to go: give a longer one, or choose fewer",
+        )
+
+
+def _write(session: Session, way: _Way, going: Sequence[Any], before: int) -> int:
+    """How many were written: not who has been replayed by somebody else since. `before`: how many of the batch were
+    written already."""
+    batch = way.batch
+    written = session.execute(
+        _REPLAY,
+        {
+            "source": column(row.id for row in going),
+            "message": column(str(uuid7()) for _ in going),
+            "root": column(row.root_id for row in going),
+            "before": before,
+            "replay": batch.id,
+            "surface": batch.surface_id,
+            "lane": batch.lane_id,
+            "start": way.schedule.first_attempt_at,
+            "pace": batch.messages_per_second,
+            "expires_at": batch.expires_at,
+            "validity": batch.validity_seconds,
+            "now": batch.created_at,
+            "entity": way.given.principal_entity_id,
+            "template": way.given.content_template_id,
+        },
+    )
+    return int(written.rowcount)  # type: ignore[attr-defined]
