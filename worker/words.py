@@ -155,6 +155,11 @@ class EventType(StrEnum):
     LANE_OPENED = "lane.opened"
     ENDPOINT_DISABLED = "endpoint.disabled"
 
+    @property
+    def kind(self) -> str:
+        """The part before the dot."""
+        return self.partition(".")[0]
+
 
 def listed(words: Iterable[StrEnum]) -> str:
     """For the IN of a statement."""
