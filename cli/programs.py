@@ -45,7 +45,8 @@ def stack_programs(
     command = delivery_command()
 
     def worker(queue: str, offset: int) -> Program:
-        processes = workers if queue in SEND_QUEUES else 3  # two may wait, for Infobip's logs and inbox
+        # Three may wait for the network: for Infobip's logs, its inbox, and event endpoints.
+        processes = workers if queue in SEND_QUEUES else 4
         return Program(
             f"worker-{queue}",
             [*(worker_command or command), "worker", "--queues", queue, "--processes", str(processes)],

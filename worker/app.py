@@ -36,6 +36,7 @@ class TaskName(StrEnum):
     SWEEP = "worker.tasks.sweep"
     LOOK = "worker.tasks.look"
     PULL = "worker.tasks.pull"
+    PUSH_EVENTS = "worker.tasks.push_events"
     PURGE = "worker.tasks.purge"
 
 
@@ -102,6 +103,7 @@ def _schedule() -> dict[str, dict[str, Any]]:
         "sweep": _tick(TaskName.SWEEP, UPKEEP, TICK_SECONDS),
         "look": _tick(TaskName.LOOK, UPKEEP, TICK_SECONDS),
         "pull": _tick(TaskName.PULL, UPKEEP, PULL_SECONDS),
+        "push events": _tick(TaskName.PUSH_EVENTS, UPKEEP, TICK_SECONDS),
         "purge": _tick(TaskName.PURGE, UPKEEP, PURGE_SECONDS),
     }
 

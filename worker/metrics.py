@@ -41,4 +41,9 @@ inbound_pulls_total = Counter(
 webhook_requests_total = Counter(
     "delivery_webhook_requests_total", "Infobip's pushes, by what we answered.", ["kind", "status"]
 )
+event_pushes_total = Counter(
+    "delivery_event_pushes_total", "Pushes of events to event endpoints, by how they ended.", ["outcome"]
+)
+events_pushed_total = Counter("delivery_events_pushed_total", "Events that arrived at event endpoints.")
 messages_enqueued_total = Counter("delivery_messages_enqueued_total", "Messages accepted.", ["channel", "message_type"])
+replays_total = Counter("delivery_replays_total", "Batches made that replay another one.")

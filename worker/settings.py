@@ -80,6 +80,17 @@ class Settings(BaseSettings):
     double_opt_in_window: Duration = Field(
         timedelta(days=7), description="How long a double opt-in waits for its confirmation."
     )
+    event_retry_schedule: Durations = Field(
+        [timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 7200, 14400)],
+        description="Waits between pushes of events to an endpoint that fails; the last repeats.",
+    )
+    event_disable_after: Duration = Field(
+        timedelta(days=5), description="An event endpoint that has failed for so long is disabled."
+    )
+    allowed_event_hosts: TextList = Field(
+        [],
+        description="Comma-separated host[:port] of event endpoints that may be private addresses or http.",
+    )
     api_port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     metrics_port: int = Field(9100, ge=0, le=65535, description="Port of the workers' metrics; 0 switches them off.")
     sandbox_port: int = Field(8001, ge=1, le=65535, description="Port of the sandbox.")

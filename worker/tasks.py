@@ -10,9 +10,9 @@ import structlog
 from celery.signals import celeryd_after_setup, worker_process_init, worker_process_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker import lanes
+from worker import event_deliveries, lanes, pushing
 from worker.app import TaskName, celery_app
-from worker.db import engine, is_away, open_session
+from worker.db import engine, is_away, open_session, transact
 from worker.glance import glance
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
@@ -22,6 +22,7 @@ from worker.lookups import Lookups
 from worker.memory import settle_memory
 from worker.nudges import nudge, send_nudge
 from worker.pulling import Pulls
+from worker.pushing import Pusher
 from worker.queued import alone, arrived, tick_name
 from worker.rates import Rates
 from worker.redis_connection import redis_client
@@ -58,6 +59,11 @@ def _pulls() -> Pulls:
     return Pulls(engine(), _infobip(), settings(), nudge)
 
 
+@lru_cache(maxsize=1)
+def _pusher() -> Pusher:
+    return Pusher(engine(), settings())
+
+
 @celeryd_after_setup.connect
 def _settle_memory(**_: object) -> None:
     """Before the pool is forked: so its processes share what they all have."""
@@ -67,7 +73,7 @@ def _settle_memory(**_: object) -> None:
 @worker_process_init.connect
 def _forget_what_the_parent_opened(**_: object) -> None:
     """A forked pool process must not share its parent's connections."""
-    for made in (engine, redis_client, _infobip, _dispatcher, _lookups, _pulls):
+    for made in (engine, redis_client, _infobip, _dispatcher, _lookups, _pulls, _pusher):
         made.cache_clear()
 
 
@@ -130,12 +136,21 @@ def pull() -> None:
         _pulls().pull(INBOX_SECONDS)
 
 
+@celery_app.task(name=TaskName.PUSH_EVENTS)
+def push_events() -> None:
+    """Push events to those who want to be told. A task of its own, and one at a time, as `look`; two at once do no
+    harm."""
+    with alone(tick_name(TaskName.PUSH_EVENTS), pushing.MOST_SECONDS), _shrugging("push_events"):
+        _pusher().push()
+
+
 @celery_app.task(name=TaskName.PURGE)
 def purge() -> None:
     """Drop what is no longer needed."""
     arrived(tick_name(TaskName.PURGE))
     with _shrugging("purge"), open_session() as session:
         purge_idempotency_keys(session)
+    _repeat("purge_deliveries", lambda: transact(engine(), event_deliveries.purge))
 
 
 def _repeat(name: str, step: Callable[[], int]) -> None:
