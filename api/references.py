@@ -5,10 +5,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
-from worker.models import Credential, Surface
-from worker.refusals import Conflict
+from worker.models import Credential, EventEndpoint, Surface
+from worker.refusals import Conflict, Refusal
 
 
 def is_referred(table: Any, reference: str) -> sa.ColumnElement[bool]:
@@ -21,13 +21,28 @@ def is_referred(table: Any, reference: str) -> sa.ColumnElement[bool]:
     return sa.and_(is_meant, col(table.deleted_at).is_(None))
 
 
-def flush_name(session: Session, row: Credential | Surface) -> None:
+def find_surface_ids(session: Session, reference: str) -> list[UUID]:
+    """Those it may mean, deleted ones too: their names may be in use again. Errors: Refusal, where there is none."""
+    try:
+        is_meant = col(Surface.id) == UUID(reference)
+    except ValueError:
+        is_meant = col(Surface.name) == reference
+    ids = list(session.exec(select(Surface.id).where(is_meant)))
+    if not ids:
+        raise Refusal.of_field("surface", "there is no surface of this name or id, nor was there one")
+    return ids
+
+
+def flush_name(session: Session, row: Credential | EventEndpoint | Surface) -> None:
     """Write the row. Errors: Conflict, where another one has its name."""
     # Read now: a flush that fails ends the transaction, and with it what the row holds.
-    noun, name = row.__tablename__, row.name
+    noun, name = str(row.__tablename__), row.name
     try:
         session.flush()
     except IntegrityError as error:
         if f"{noun}_name" not in str(error.orig):  # the index of names
             raise
-        raise Conflict(f'A {noun} named "{name}" exists already: choose another name, or change that one') from error
+        other = noun.replace("_", " ")
+        raise Conflict(
+            f'The name "{name}" belongs to another {other}: choose a different one, or change that {other}'
+        ) from error

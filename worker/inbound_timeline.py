@@ -1,13 +1,11 @@
 """What became of an inbound message, from its rows: a timeline for people, and why no reply went."""
 
-from collections.abc import Sequence
-
 from worker import replies
 from worker.consent import OLDER
-from worker.models import Attempt, ConsentChange, InboundMessage, Message
+from worker.models import ConsentChange, InboundMessage, Message
 from worker.reasons import NUMBER_BLOCKED
 from worker.sentences import SENTENCES
-from worker.timeline import Event, situation
+from worker.timeline import Event
 from worker.words import Action
 
 NO_REPLY = {
@@ -41,9 +39,10 @@ def why_no_reply(inbound: InboundMessage) -> str | None:
 
 
 def inbound_timeline(
-    inbound: InboundMessage, change: ConsentChange | None, reply: Message | None, attempts: Sequence[Attempt]
+    inbound: InboundMessage, change: ConsentChange | None, reply: Message | None, reply_stands: str | None
 ) -> list[Event]:
-    """Events oldest first, each {"at", "kind", ...}. `change` is what it made of consent, `attempts` are the reply's.
+    """Events oldest first, each {"at", "kind", ...}. `change` is what it made of consent, `reply_stands` the reply's
+    situation.
 
     Kinds: received, stored; once it is settled: read; consent; replied or not_replied.
     """
@@ -69,7 +68,7 @@ def inbound_timeline(
                 "kind": "replied",
                 "message_id": reply.id,
                 "state": reply.state,
-                "sentence": situation(reply, None, attempts),
+                "sentence": reply_stands,
             }
         )
     return events

@@ -1,14 +1,16 @@
 """What happened to a message, from its rows: a timeline for people, and one sentence about where it stands."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from worker.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, Submission
-from worker.reasons import REFUSED, UNKNOWN_FATE
+from worker.models import Attempt, Batch, DeliveryReport, InboundMessage, Lane, Message, Submission
+from worker.reasons import DELIVERED_LATE, REFUSED, UNKNOWN_FATE
+from worker.retry import LEAST_REMAINING
 from worker.sentences import SENTENCES, explain
 from worker.states import State
-from worker.words import UNSETTLED, AttemptOutcome, ReportResult
+from worker.words import AttemptOutcome, HoldKind, ReportResult
 
 Event = dict[str, Any]
 
@@ -21,22 +23,37 @@ _ENDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a message's situation depends on besides its own row: the database's clock, its lane, its batch (None for a
+    single one), and its current attempt, if there is one."""
+
+    now: datetime
+    lane: Lane
+    batch: Batch | None = None
+    attempt: Attempt | None = None
+
+
 def timeline(
     message: Message,
     attempts: Sequence[Attempt],
     submissions: Iterable[Submission],
     reports: Sequence[DeliveryReport],
     inbound: InboundMessage | None = None,
+    source: Message | None = None,
+    replay: Message | None = None,
 ) -> list[Event]:
     """Events oldest first, each {"at", "kind", ...}. `submissions` are the newest of each attempt, `inbound` is what a
-    reply answers.
+    reply answers, `source` what a replay sends again, `replay` what sends this one again.
 
-    Kinds: inbound; accepted; attempt; in_doubt, resubmitted, released; accepted_by_infobip or refused; report;
-    retry_scheduled; finished.
+    Kinds: inbound or replays; accepted; attempt; in_doubt, resubmitted, released; accepted_by_infobip or refused;
+    report; retry_scheduled; finished; replayed.
     """
     by_id = {submission.id: submission for submission in submissions}
     reported = {report.attempt for report in reports}
     events: list[Event] = [] if inbound is None else [_of_inbound(inbound)]
+    if source is not None:
+        events.append({"at": message.created_at, "kind": "replays", "message_id": source.id, "state": source.state})
     events.append({"at": message.created_at, "kind": "accepted", "origin": message.origin})
     for attempt in sorted(attempts, key=lambda attempt: attempt.number):
         events += _of_attempt(attempt, by_id.get(attempt.submission_id), was_reported=attempt.number in reported)
@@ -56,53 +73,112 @@ def timeline(
         events.append(
             {"at": message.finished_at, "kind": "finished", "state": message.state, **_reasoned(_reason(message))}
         )
-        # A late report stands after the end; what led to the end stands before it.
-        events.sort(key=lambda event: event["at"])
+    if replay is not None:
+        events.append({"at": replay.created_at, "kind": "replayed", "message_id": replay.id, "state": replay.state})
+    # A late report stands after the end, and so may a replay; what led to the end stands before it.
+    events.sort(key=lambda event: event["at"])
     return events
 
 
-def situation(message: Message, batch: Batch | None, attempts: Sequence[Attempt] = ()) -> str | None:
-    """Where the message is and what happens next, in a sentence. None once it is delivered.
-
-    With the `attempts`, also Infobip's own words for a refused request.
-    """
+def situation(message: Message, around: Around) -> str | None:
+    """Where the message is and what happens next, in a sentence. None once it is delivered, unless it was late."""
     state = State(message.state)
     match state:
-        case State.QUEUED:
-            return _stopped(batch) or _waits_for_first_attempt(message)
-        case State.RETRYING:
-            return _stopped(batch) or _waits_for_next_attempt(message)
+        case State.QUEUED | State.RETRYING:
+            return _stopped(message, around) or _waits(message, around)
         case State.SENDING:
-            return f"Attempt {message.attempt_count} is on its way to Infobip." + _doubt(message, attempts)
+            return _is_on_its_way(message, around)
         case State.SENT:
-            return "Infobip accepted the message; its delivery report is awaited."
+            return _awaits_report(message, around)
         case State.DELIVERED:
-            return None
+            return _sentence("Delivered late", DELIVERED_LATE, None) if message.reason == DELIVERED_LATE else None
         case State.SUPPRESSED if message.attempt_count:
-            return _sentence("Not sent again", message.reason, attempts)
+            return _sentence("Not sent again", message.reason, around.attempt)
         case State.FAILED | State.EXPIRED | State.SUPPRESSED | State.CANCELLED | State.UNCONFIRMED:
-            return _sentence(_ENDS[state], message.reason, attempts)
+            return _sentence(_ENDS[state], message.reason, around.attempt)
         case _:
             assert_never(state)
 
 
-def _stopped(batch: Batch | None) -> str | None:
+def _stopped(message: Message, around: Around) -> str | None:
+    """What keeps it from leaving whatever its turn is."""
+    batch = around.batch
     if batch is not None and batch.cancelled_at is not None:
         return "Its batch is cancelled; it will not be sent."
+    ends = _clock(message.expires_at, around.now)
+    if batch is not None and batch.move_to is not None and message.state == State.QUEUED:
+        start = _clock(batch.move_to, around.now)
+        paused = ", and is paused" if batch.paused_at is not None else ""
+        return f"Its batch is being given other turns, from {start} on{paused}; this one's follows within moments."
+    if message.expires_at < around.now + LEAST_REMAINING:
+        return f"Its validity period ended at {ends}; it is about to end as expired."
     if batch is not None and batch.paused_at is not None:
-        return f"Waits for its batch, which is paused. {batch.pause_reason or ''}".rstrip()
+        why = f" {batch.pause_reason}" if batch.pause_reason else ""
+        return f"Waits for its batch, which is paused: it goes on once that is resumed, or expires at {ends}.{why}"
     return None
 
 
-def _waits_for_first_attempt(message: Message) -> str:
-    if message.next_attempt_at is not None and message.next_attempt_at > message.created_at:
-        return f"Waits for its first attempt at {_clock(message.next_attempt_at)}."
-    return "Waits to be sent as soon as its lane allows."
+def _waits(message: Message, around: Around) -> str:
+    now, lane, turn = around.now, around.lane, message.next_attempt_at
+    ends = _clock(message.expires_at, now)
+    number = message.attempt_count + 1
+    what = f"attempt {number}" if message.state == State.RETRYING else "its first attempt"
+    after = f", after {message.reason}: {explain(message.reason)}" if message.reason else "."
+    if turn is not None and turn > now:
+        held = ", while its lane is held" if lane.kind is not None else ""
+        pace = _by_pace(message, around.batch)
+        return f"Waits for {what} at {_clock(turn, now)}{pace}{held}; it is tried until {ends}{after}"
+    if lane.kind is not None:
+        begin = what[0].upper() + what[1:]
+        return f"{begin} waits for its lane, until {ends} at most; the lane is held {_hold(lane, now)}"
+    return f"Its turn has come: {what} leaves as soon as its lane's rate allows, until {ends} at most{after}"
 
 
-def _waits_for_next_attempt(message: Message) -> str:
-    after = f" after {message.reason}: {explain(message.reason)}" if message.reason else "."
-    return f"Waits for attempt {message.attempt_count + 1} at {_clock(message.next_attempt_at)}{after}"
+def _by_pace(message: Message, batch: Batch | None) -> str:
+    if batch is None or batch.messages_per_second is None or message.state != State.QUEUED:
+        return ""
+    return f", its turn at the batch's {batch.messages_per_second:,} a second"
+
+
+def _hold(lane: Lane, now: datetime) -> str:
+    why = lane.reason or "nobody wrote down why."
+    if lane.kind == HoldKind.BY_HAND or lane.held_until is None:
+        return f"until a hand opens it: {why}"
+    again = f"at {_clock(lane.held_until, now)}" if lane.held_until > now else "now"
+    return f"and tried again {again}: {why}"
+
+
+def _is_on_its_way(message: Message, around: Around) -> str:
+    number, attempt, now = message.attempt_count, around.attempt, around.now
+    ends = _clock(message.expires_at, now)
+    match attempt.outcome if attempt is not None else None:
+        case AttemptOutcome.IN_DOUBT:
+            look = _clock(attempt.look_at, now) if attempt and attempt.look_at else "the next look"
+            return (
+                f"Attempt {number} left, and nobody knows whether Infobip took it: its logs are asked at {look}, and "
+                f"it goes out again only if they do not show it, until {ends}."
+            )
+        case AttemptOutcome.ABSENT:
+            held = f"; but its lane is held {_hold(around.lane, now)}" if around.lane.kind else "."
+            return (
+                f"The fate of attempt {number} was unknown and Infobip's logs do not show it, so it goes out again "
+                f"under the same number, until {ends}{held}"
+            )
+        case _:
+            since = f" since {_clock(attempt.started_at, now)}" if attempt is not None else ""
+            return f"Attempt {number} is on its way to Infobip{since}; what happens next is for its answer to say."
+
+
+def _awaits_report(message: Message, around: Around) -> str:
+    attempt, now = around.attempt, around.now
+    look_at = attempt.look_at if attempt is not None else None
+    ends = _clock(message.expires_at, now)
+    accepted = f"Infobip accepted attempt {message.attempt_count}; its delivery report is awaited"
+    if look_at is None:
+        return f"{accepted}, and it ends as unconfirmed where none comes until some time after {ends}."
+    if look_at <= now:
+        return f"{accepted}, and Infobip's logs are asked for it now."
+    return f"{accepted}, and Infobip's logs are asked for it at {_clock(look_at, now)} where none has come."
 
 
 def _of_inbound(inbound: InboundMessage) -> Event:
@@ -158,39 +234,25 @@ def _of_report(report: DeliveryReport) -> Event:
     }
 
 
-def _sentence(start: str, reason: str | None, attempts: Sequence[Attempt]) -> str:
+def _sentence(start: str, reason: str | None, attempt: Attempt | None) -> str:
     if reason is None:
         return f"{start}."
-    if reason == REFUSED:
-        words = next((attempt.detail for attempt in _latest_first(attempts) if attempt.detail), None)
-        if words:
-            return f"{start}: Infobip refused the request: {words}"
+    if reason == REFUSED and attempt is not None and attempt.detail:
+        return f"{start}: Infobip refused the request: {attempt.detail}"
     is_infobips = reason not in SENTENCES and explain(reason) != reason
     return f"{start} after {reason}: {explain(reason)}" if is_infobips else f"{start}: {explain(reason)}"
 
 
-def _doubt(message: Message, attempts: Sequence[Attempt]) -> str:
-    current = next((attempt for attempt in attempts if attempt.number == message.attempt_count), None)
-    if current is None or current.outcome not in UNSETTLED:
-        return ""
-    if current.outcome == AttemptOutcome.ABSENT:
-        return " Its fate was unknown and Infobip's logs do not show it, so it goes out again under the same number."
-    look = f", next at {_clock(current.look_at)}" if current.look_at is not None else ""
-    return f" {explain(UNKNOWN_FATE)[:-1]}{look}."
-
-
-def _latest_first(attempts: Sequence[Attempt]) -> list[Attempt]:
-    return sorted(attempts, key=lambda attempt: -attempt.number)
-
-
 def _reason(message: Message) -> str | None:
     """In a final state only where it says why: a delivered message may remember what an earlier attempt met."""
-    return message.reason if message.state in _ENDS else None
+    return message.reason if message.state in _ENDS or message.reason == DELIVERED_LATE else None
 
 
 def _reasoned(code: str | None) -> dict[str, Any]:
     return {"reason": code, "sentence": explain(code)} if code else {}
 
 
-def _clock(at: datetime | None) -> str:
-    return f"{at.astimezone(UTC):%H:%M:%S} UTC" if at is not None else "once its lane allows"
+def _clock(at: datetime, now: datetime) -> str:
+    """The time, with its day where that is not today."""
+    at = at.astimezone(UTC)
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.astimezone(UTC).date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,6 +1,5 @@
 """Inbound messages: find what handsets wrote, and see what came of each."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,13 +11,15 @@ from sqlmodel import Session, col, select
 from api.auth import MayRead
 from api.database import Database
 from api.fields import Text
+from api.message_views import read_messages
 from api.paging import Paging, newest_first
 from api.schemas.inbound import InboundItem, InboundList, InboundOut
 from worker.db import open_session
 from worker.inbound_timeline import inbound_timeline, why_no_reply
 from worker.infobip.inbound import as_address
-from worker.models import Attempt, ConsentChange, Credential, InboundMessage, Message
+from worker.models import ConsentChange, Credential, InboundMessage, Message
 from worker.refusals import NotFound, Refusal
+from worker.timeline import situation
 from worker.words import Action
 
 router = APIRouter(prefix="/v1/inbound", tags=["Inbound"])
@@ -60,8 +61,7 @@ def get_inbound(caller: MayRead, database: Database, message_id: UUID) -> Inboun
             .where(col(ConsentChange.recipient) == inbound.sender, col(ConsentChange.inbound_id) == inbound.id)
             .order_by(col(ConsentChange.id))
         ).first()
-        reply, attempts = _answer(session, inbound.reply_id)
-        events = inbound_timeline(inbound, change, reply, attempts)
+        events = inbound_timeline(inbound, change, *_answer(session, inbound.reply_id))
         return InboundOut.model_validate({**_fields(*row), "timeline": events})
 
 
@@ -126,12 +126,10 @@ def _credential_ids(session: Session, reference: str) -> list[UUID]:
     return ids
 
 
-def _answer(session: Session, reply_id: UUID | None) -> tuple[Message | None, Sequence[Attempt]]:
-    """The reply, if one went, and its attempts."""
-    if reply_id is None:
-        return None, ()
-    attempts = session.exec(select(Attempt).where(col(Attempt.message_id) == reply_id)).all()
-    return session.get(Message, reply_id), attempts
+def _answer(session: Session, reply_id: UUID | None) -> tuple[Message | None, str | None]:
+    """The reply, if one went, and its situation."""
+    rows = [] if reply_id is None else read_messages(session, [reply_id])
+    return (rows[0][0], situation(*rows[0])) if rows else (None, None)
 
 
 def _fields(inbound: InboundMessage, credential: str) -> dict[str, Any]:

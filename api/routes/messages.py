@@ -1,32 +1,37 @@
 """Messages: send one, find them, and see what happened to each."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import sqlalchemy as sa
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 from sqlmodel import Session, col, select
 
 from api.announcing import announce
 from api.auth import MayRead, MaySend
 from api.bodies import JsonBody, Posted
 from api.database import Database
-from api.fields import Text
+from api.fields import Moment, Text
 from api.group_commit import commit_together
+from api.message_views import read_messages, view_message
 from api.once import Done, json_answer, once
 from api.orders import message_order
-from api.paging import Paging, newest_first
+from api.paging import Paging, read_place, write_place
+from api.references import find_surface_ids
 from api.schemas.sends import MessageAccepted, MessageIn, MessageItem, MessageList, MessageOut
 from api.single_sends import STATUS, Send, answer_of, write_sends
 from worker.db import open_session
 from worker.enqueue import Accepted, enqueue_message
-from worker.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, Submission
+from worker.message_search import Search, find
+from worker.models import Attempt, DeliveryReport, InboundMessage, Message, Submission
 from worker.orders import MessageOrder
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import NotFound, Refusal
-from worker.states import WAITING, State
-from worker.timeline import situation, timeline
+from worker.replay import links
+from worker.states import State
+from worker.timeline import timeline
+from worker.words import Origin
 
 router = APIRouter(prefix="/v1/messages", tags=["Messages"])
 
@@ -34,8 +39,20 @@ router = APIRouter(prefix="/v1/messages", tags=["Messages"])
 class MessageSearch(Paging):
     batch: UUID | None = None
     state: State | None = None
-    to: Text | None = None
-    callback_data: Text | None = None
+    to: Annotated[Text | None, Field(description="A number in any form.")] = None
+    callback_data: Annotated[Text | None, Field(description="The whole of it, a message's own or its batch's.")] = None
+    callback_data_prefix: Annotated[
+        Text | None, Field(min_length=1, max_length=64, description="How it begins, character by character.")
+    ] = None
+    error: Annotated[
+        Text | None,
+        Field(description="Why it ended undelivered or is tried again: a reason of ours, or Infobip's name."),
+    ] = None
+    journey: Annotated[Text | None, Field(description="The journey's ID, of batches that name one.")] = None
+    surface: Annotated[Text | None, Field(description="By name or id, also a deleted one.")] = None
+    origin: Origin | None = None
+    since: Annotated[Moment | None, Field(alias="from", description="Created at this time or later.")] = None
+    until: Annotated[Moment | None, Field(description="Created before this time.")] = None
 
 
 @router.post("", status_code=202, response_model=MessageAccepted)
@@ -60,82 +77,56 @@ def _send_by_itself(posted: Posted[MessageIn], order: MessageOrder) -> Response:
 
 @router.get("")
 def list_messages(caller: MayRead, database: Database, search: Annotated[MessageSearch, Query()]) -> MessageList:
-    """Messages, newest first. A search for a rare state alone looks through all messages: add `batch` or `to`."""
+    """Messages, newest first. All filters combine; each page is found within moments, also the last one."""
+    before = None if search.cursor is None else read_place(search.cursor)
     with open_session(database) as session:
-        rows, cursor = newest_first(session, _matching(search), col(Message.id), search, lambda row: row[0].id)
-        items = [MessageItem.model_validate(_fields(message, batch)) for message, batch in rows]
-        return MessageList(items=items, next_cursor=cursor)
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        found = find(session, _asked(session, search), before, search.limit + 1)
+        page = found[: search.limit]
+        items = [MessageItem.model_validate(view_message(*row)) for row in read_messages(session, page)]
+        return MessageList(items=items, next_cursor=write_place(page[-1]) if len(found) > len(page) else None)
 
 
 @router.get("/{message_id}")
 def get_message(caller: MayRead, database: Database, message_id: UUID) -> MessageOut:
-    """One message with its timeline: what it answers, every attempt, what Infobip said, every report, and what happens
-    next."""
+    """One message with its timeline: what it answers or replays, every attempt, what Infobip said, every report, what
+    happens next, and what replays it."""
     with open_session(database) as session:
-        row = session.execute(_WITH_BATCH.where(col(Message.id) == message_id)).one_or_none()
-        if row is None:
+        rows = read_messages(session, [message_id])
+        if not rows:
             raise NotFound("There is no message with this id")
-        message, batch = row
+        ((message, around),) = rows
         attempts = session.exec(select(Attempt).where(Attempt.message_id == message_id)).all()
         reports = session.exec(select(DeliveryReport).where(DeliveryReport.message_id == message_id)).all()
         submission_ids = [attempt.submission_id for attempt in attempts]
         submissions = session.exec(select(Submission).where(col(Submission.id).in_(submission_ids))).all()
         inbound = session.exec(select(InboundMessage).where(col(InboundMessage.reply_id) == message_id)).one_or_none()
-        events = timeline(message, attempts, submissions, reports, inbound)
-        fields = {**_fields(message, batch, attempts), "inbound_id": inbound.id if inbound else None}
-        return MessageOut.model_validate({**fields, "timeline": events})
+        source_id, replay_id = links(session, message_id)
+        source, replay = (session.get(Message, linked) if linked else None for linked in (source_id, replay_id))
+        events = timeline(message, attempts, submissions, reports, inbound, source, replay)
+        linked = {"inbound_id": inbound.id if inbound else None, "replay_of": source_id, "replayed_by": replay_id}
+        return MessageOut.model_validate({**view_message(message, around), **linked, "timeline": events})
 
 
-_WITH_BATCH = sa.select(Message, Batch).outerjoin(Batch, col(Batch.id) == Message.batch_id)
+def _asked(session: Session, search: MessageSearch) -> Search:
+    """Errors: Refusal."""
+    return Search(
+        batch_id=search.batch,
+        state=search.state,
+        recipient=None if search.to is None else _number(search.to),
+        callback_data=search.callback_data,
+        callback_prefix=search.callback_data_prefix,
+        reason=search.error,
+        journey_id=search.journey,
+        surface_ids=None if search.surface is None else find_surface_ids(session, search.surface),
+        origin=search.origin,
+        since=search.since,
+        until=search.until,
+    )
 
 
-def _matching(search: MessageSearch) -> sa.Select[*tuple[Any, ...]]:
-    query: sa.Select[*tuple[Any, ...]] = _WITH_BATCH
-    if search.batch is not None:
-        query = query.where(col(Message.batch_id) == search.batch)
-    if search.state is not None:
-        query = query.where(col(Message.state) == search.state)
-    if search.to is not None:
-        try:
-            query = query.where(col(Message.recipient) == normalise(search.to, None))
-        except BadRecipient as error:
-            raise Refusal.of_field("to", f"{error} (a `+` in a query is written %2B)") from error
-    if search.callback_data is not None:
-        query = query.where(_carries(search.callback_data))
-    return query
-
-
-def _carries(callback_data: str) -> sa.ColumnElement[bool]:
-    """The message's own callback data, or its batch's where it has none."""
-
-    # The index holds the beginning only.
-    def equals(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-        return sa.and_(sa.func.left(column, 64) == callback_data[:64], column == callback_data)
-
-    own = equals(col(Message.callback_data))  # type: ignore[arg-type]
-    batches = sa.select(col(Batch.id)).where(equals(col(Batch.callback_data)))  # type: ignore[arg-type]
-    return sa.or_(own, sa.and_(col(Message.callback_data).is_(None), col(Message.batch_id).in_(batches)))
-
-
-def _fields(message: Message, batch: Batch | None, attempts: Any = ()) -> dict[str, Any]:
-    """The message as read: what it does not hold itself stands on its batch."""
-
-    def effective(name: str) -> Any:
-        own = getattr(message, name)
-        return getattr(batch, name) if own is None and batch is not None else own
-
-    return {
-        "id": message.id,
-        "batch_id": message.batch_id,
-        "to": message.recipient,
-        "state": State(message.state),
-        "reason": situation(message, batch, attempts),
-        "attempts": message.attempt_count,
-        "next_attempt_at": message.next_attempt_at if message.state in WAITING else None,
-        "expires_at": message.expires_at,
-        "callback_data": effective("callback_data"),
-        "content_template_id": effective("content_template_id"),
-        "principal_entity_id": effective("principal_entity_id"),
-        "origin": message.origin,
-        "created_at": message.created_at,
-    }
+def _number(given: str) -> str:
+    try:
+        return normalise(given, None)
+    except BadRecipient as error:
+        raise Refusal.of_field("to", f"{error} (a `+` in a query is written %2B)") from error

@@ -172,8 +172,9 @@ def test_message_and_its_reply_tell_of_each_other(api: httpx.Client, make_creden
         "kind": "replied",
         "message_id": item["reply_id"],
         "state": "queued",
-        "sentence": "Waits to be sent as soon as its lane allows.",
+        "sentence": replied["sentence"],
     }
+    assert replied["sentence"].startswith("Its turn has come: its first attempt leaves")
     reply = api.get(f"/v1/messages/{item['reply_id']}").json()
     assert (reply["origin"], reply["batch_id"], reply["to"]) == ("reply", None, HANDSET)
     assert reply["inbound_id"] == item["id"]
@@ -249,7 +250,7 @@ def test_message_that_waits_to_be_settled_is_read_as_far_as_it_came(
     assert kinds(api.get(f"/v1/inbound/{row.id}").json()) == ["received", "stored", "read", "consent", "replied"]
 
 
-@pytest.mark.parametrize("path", [f"/v1/inbound/{uuid4()}", "/v1/inbound/STOP"])
+@pytest.mark.parametrize("path", ["/v1/inbound/00000000-0000-7000-8000-000000000000", "/v1/inbound/STOP"])
 def test_inbound_message_that_is_not_there_is_404(api: httpx.Client, path: str) -> None:
     check_problem(api.get(path), 404)
 

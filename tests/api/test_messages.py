@@ -45,8 +45,10 @@ def test_message_is_read_with_every_field_of_the_contract(api: httpx.Client, mak
         "content_template_id": "2" * 19,
         "principal_entity_id": "1" * 19,
         "origin": "api",
-        "reason": "Waits to be sent as soon as its lane allows.",
+        "replay_of": None,
+        "replayed_by": None,
     }
+    assert message["reason"].startswith("Its turn has come: its first attempt leaves as soon as its lane's rate allows")
     assert [event["kind"] for event in message["timeline"]] == ["accepted"]
 
 

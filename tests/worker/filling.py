@@ -1,7 +1,7 @@
 """Far more rows than a statement takes, and how many of them it reads."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from tests.factories import MadeLane
 FEW = 20
 MANY = 6_000
 MORE = 10 * MANY  # where less is read as fast from one end to the other
+SEARCHED_FROM = datetime(2026, 11, 20, tzinfo=UTC)
 OPEN, OVER = timedelta(hours=1), timedelta(hours=-3)  # what is left of a message's time
-FILLED = ("batch", "message", "attempt", "submission", "consent", "inbound_message")
+FILLED = ("batch", "message", "attempt", "submission", "consent", "inbound_message", "tally")
 
 # What the planner knows: nothing of these tables, all of them, or only what they held before.
 KNOWLEDGE = pytest.mark.parametrize("knows", ["nothing", "all", "the past"])
@@ -51,6 +52,93 @@ _FILL_INBOX = text("""
            CASE WHEN n <= :settled THEN 'opt_out' END, now()
     FROM generate_series(1, :settled + :unsettled) AS n
 """)
+
+
+# What is searched, from the oldest on, hours apart: a large batch that waits; one of which all but a few arrived; many
+# small ones of two journeys; and single messages, each with callback data of its own.
+SEARCHED = 6 * MANY
+SMALL_BATCHES, SMALL = MANY // 5, 5
+_ID_AT = text("""
+    CREATE OR REPLACE FUNCTION id_at(at timestamptz) RETURNS uuid LANGUAGE sql AS $$
+        SELECT CAST(overlay(CAST(gen_random_uuid() AS text) PLACING milliseconds FROM 1 FOR 13) AS uuid)
+        FROM lpad(to_hex(CAST(extract(epoch FROM at) * 1000 AS bigint)), 12, '0') AS hex,
+             LATERAL (SELECT left(hex, 8) || '-' || right(hex, 4) AS milliseconds) AS written
+    $$
+""")
+_BATCHES = """
+    INSERT INTO batch (id, surface_id, lane_id, sender, validity_seconds, total, expires_at, created_at, journey_id,
+                       callback_data)
+    SELECT id_at(at), :surface, :lane, 'KITEBK', 3600, :size, now() + interval '1 hour', at, {journey}, {callback}
+    FROM generate_series(1, :count) AS i,
+         LATERAL (SELECT CAST(:start AS timestamptz) + i * interval '1 second' AS at) AS begun
+"""
+_MESSAGES = """
+    INSERT INTO message (id, batch_id, surface_id, lane_id, origin, recipient, state, reason, held, attempt_count,
+                         retry_count, next_attempt_at, expires_at, validity_seconds, created_at, callback_data)
+    SELECT id_at(b.created_at + n * interval '1 millisecond'), b.id, :surface, :lane, 'api', '91' || 900000 + n,
+           {state}, {reason}, false, 1, 0, now(), now() + interval '1 hour', 3600,
+           b.created_at + n * interval '1 millisecond', {own}
+    FROM {batches} AS b, generate_series(1, :size) AS n ORDER BY 1
+"""
+_COUNT = text("""
+    INSERT INTO tally (subject_id, state, reason, shard, n)
+    SELECT subject, state, coalesce(reason, ''), 0, count(*)
+    FROM message, LATERAL (VALUES (lane_id), (batch_id)) AS counted (subject)
+    WHERE subject IS NOT NULL GROUP BY 1, 2, 3
+""")
+_MESSAGES_READ = text("""
+    SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_xact_user_tables WHERE relname = 'message'
+""")
+_SINGLE = "(SELECT CAST(NULL AS uuid) AS id, CAST(:start AS timestamptz) AS created_at)"
+_NEWEST_BATCHES = "(SELECT * FROM batch WHERE created_at > :start)"
+
+
+def fill_searched(session: Session, lane: MadeLane, knows: str) -> None:
+    """SEARCHED messages or so, with their tally. Commits."""
+    session.execute(_ID_AT)
+    nothing = {"journey": "NULL", "callback": "NULL", "reason": "NULL", "own": "NULL", "batches": _NEWEST_BATCHES}
+    parts = [
+        (1, MANY, {"journey": "'waiting'", "state": "'queued'"}),
+        (
+            *(1, 2 * MANY),
+            {
+                **{"journey": "'large'", "callback": "'shared'"},
+                "state": "CASE WHEN n < 4 THEN 'expired' WHEN n < 7 THEN 'sent' ELSE 'delivered' END",
+                "reason": "CASE WHEN n < 4 THEN 'validity_over' END",
+            },
+        ),
+        (
+            *(SMALL_BATCHES, SMALL),
+            {
+                **{"journey": "CASE i % 2 WHEN 0 THEN 'small' ELSE 'other' END", "callback": "'batch-' || i"},
+                "state": "CASE n WHEN 3 THEN 'failed' ELSE 'delivered' END",
+                "reason": "CASE n WHEN 3 THEN 'EC_UNKNOWN_SUBSCRIBER' END",
+            },
+        ),
+        (
+            *(0, 2 * MANY),
+            {
+                **{"batches": _SINGLE, "own": "'order-' || n"},
+                "state": "CASE n % 100 WHEN 0 THEN 'failed' ELSE 'delivered' END",
+                "reason": "CASE n % 100 WHEN 0 THEN 'EC_ABSENT_SUBSCRIBER' END",
+            },
+        ),
+    ]
+    for hour, (count, size, words) in enumerate(parts):
+        values = {"surface": lane.surface_id, "lane": lane.id, "count": count, "size": size}
+        for statement in (_BATCHES, _MESSAGES):
+            sql = text(statement.format(**{**nothing, **words}))
+            session.execute(sql, {**values, "start": SEARCHED_FROM + hour * timedelta(hours=3)})
+        _end(session, analyzes=knows == "the past" and hour == 0)
+    session.execute(_COUNT)
+    _end(session, analyzes=knows == "all")
+
+
+def messages_read(session: Session) -> int:
+    """How many rows of the table this connection has read of late, kept or not. It begins anew now and then, but not
+    within a transaction."""
+    read: int = session.execute(_MESSAGES_READ).scalar_one()
+    return read
 
 
 def fill(session: Session, lane: MadeLane, state: str, left: timedelta, knows: str) -> None:

@@ -1,22 +1,55 @@
 """Statements that take a few of many rows read no more than a few, whatever the planner believes of the tables."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import text
-from sqlmodel import Session
+from sqlalchemy import TextClause, text
+from sqlmodel import Session, col
 
+from api.batch_views import batches_like
 from tests.factories import MadeLane
-from tests.worker.filling import FEW, KNOWLEDGE, MANY, OPEN, OVER, fill, fill_consent, fill_inbox, most_rows
-from worker import claims, consents, endings, inbound, lanes
+from tests.worker.filling import (
+    FEW,
+    KNOWLEDGE,
+    MANY,
+    OPEN,
+    OVER,
+    SEARCHED_FROM,
+    fill,
+    fill_consent,
+    fill_inbox,
+    fill_searched,
+    messages_read,
+    most_rows,
+    most_rows_of,
+)
+from worker import (
+    cancelling,
+    claims,
+    consents,
+    endings,
+    inbound,
+    lane_overview,
+    lanes,
+    message_search,
+    moving,
+    setting_aside,
+)
+from worker.batch_sweeps import BEFORE_ALL
 from worker.columns import column
 from worker.ids import new_id
+from worker.message_search import Search, find
+from worker.models import Batch
+from worker.states import State
+from worker.words import Origin
 
 pytestmark = pytest.mark.usefixtures("no_autovacuum")
 
-# 24 batches fit one page, which is read for each message
-MOST_OF_A_CLAIM = FEW * 24
+BATCHES = 24  # fit one page, which is read whole, by a claim for each message
+MOST_OF_A_CLAIM = FEW * BATCHES
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def claiming(lane: MadeLane) -> dict[str, Any]:
@@ -57,9 +90,12 @@ def test_claim_of_a_surface_that_requires_opt_in_reads_what_it_takes(
     assert most_rows(session, claims._CLAIM, claiming(lane)) <= MOST_OF_A_CLAIM
 
 
-def test_claim_passes_over_a_paused_batch_without_asking_for_each(session: Session, lane: MadeLane) -> None:
+@pytest.mark.parametrize("steered", ["paused_at", "cancelled_at", "move_to"])
+def test_claim_passes_over_a_batch_that_stands_still_without_asking_for_each(
+    session: Session, lane: MadeLane, steered: str
+) -> None:
     fill(session, lane, "queued", OPEN, "all")
-    session.execute(text("UPDATE batch SET paused_at = now()"))
+    session.execute(text(f"UPDATE batch SET {steered} = now()"))
     # The messages once, and not the batches for each of them.
     assert most_rows(session, claims._CLAIM, claiming(lane)) <= MANY
 
@@ -68,7 +104,7 @@ def test_claim_passes_over_a_paused_batch_without_asking_for_each(session: Sessi
 @pytest.mark.parametrize("state", ["queued", "retrying"])
 def test_expiry_reads_what_it_takes(session: Session, lane: MadeLane, state: str, knows: str) -> None:
     fill(session, lane, state, OVER, knows)
-    assert most_rows(session, endings._OVER, {"least": timedelta(seconds=1), "group": FEW}) <= FEW
+    assert most_rows(session, endings._OVER, {"least": timedelta(seconds=1), "group": FEW}) <= max(FEW, BATCHES)
 
 
 @KNOWLEDGE
@@ -82,6 +118,25 @@ def test_giving_up_reads_what_it_takes(session: Session, lane: MadeLane, knows: 
 def test_tick_reads_the_head_of_a_lane(session: Session, lane: MadeLane, knows: str) -> None:
     fill(session, lane, "queued", OPEN, knows)
     assert most_rows(session, lanes._DUE, {"message_type": "transactional"}) <= FEW
+
+
+@KNOWLEDGE
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (setting_aside._HOLD, {}),
+        (cancelling._END, {}),
+        (moving._GIVE, {"moved": 0, "pace": 5, "start": NOON, "expires_at": NOON, "validity": 60}),
+    ],
+    ids=["hold", "end", "move"],
+)
+def test_a_chunk_of_a_steered_batch_reads_what_it_takes(
+    session: Session, lane: MadeLane, statement: TextClause, values: dict[str, Any], knows: str
+) -> None:
+    fill(session, lane, "queued", OPEN, knows)
+    batch = session.execute(text("SELECT batch_id FROM message WHERE state = 'queued' LIMIT 1")).scalar_one()
+    chunk = {"batch": batch, "boundary": BEFORE_ALL, "chunk": FEW}
+    assert most_rows(session, statement, {**chunk, **values}) <= FEW
 
 
 NUMBERS = [f"91{n}" for n in range(100, 100 + FEW)]
@@ -111,3 +166,114 @@ def test_sweep_of_the_inbox_reads_the_first_that_is_not_settled(session: Session
     fill_inbox(session, lane, knows)
     assert most_rows(session, inbound._OLDEST, {}) == 1
     assert most_rows(session, inbound._UNSETTLED, {"credential": lane.credential_id, "group": FEW}) <= FEW
+
+
+# A search, and how many messages it may read: what the first turns of its ways take, or all that wait.
+FIRST_TURNS, FURTHER_TURNS = 3_000, 9_500
+ALL_THAT_WAIT = FIRST_TURNS + MANY
+FIRST, SECOND, THIRD, LAST = (SEARCHED_FROM + hours * timedelta(hours=3) for hours in range(4))
+LATER = LAST + timedelta(days=30)
+SEARCHES = {
+    "all": (Search(), FIRST_TURNS),
+    **{f"state {state}": (Search(state=state), FIRST_TURNS) for state in State},
+    "state queued": (Search(state=State.QUEUED), ALL_THAT_WAIT),  # all of them are old
+    "state delivered": (Search(state=State.DELIVERED), ALL_THAT_WAIT),  # and no other message is as old
+    **{
+        f"error {error}": (Search(reason=error), FIRST_TURNS)
+        for error in ("EC_ABSENT_SUBSCRIBER", "EC_UNKNOWN_SUBSCRIBER", "validity_over", "nothing", "delivered_late")
+    },
+    "to": (Search(recipient="91900007"), FIRST_TURNS),
+    "to nobody": (Search(recipient="91"), FIRST_TURNS),
+    "callback data": (Search(callback_data="order-77"), FIRST_TURNS),
+    "callback data of a batch": (Search(callback_data="batch-77"), FIRST_TURNS),
+    "callback data of a large batch": (Search(callback_data="shared"), FIRST_TURNS),
+    "callback data of nothing": (Search(callback_data="nothing"), FIRST_TURNS),
+    "callback data, failed": (Search(callback_data="shared", state=State.FAILED), FIRST_TURNS),
+    "prefix": (Search(callback_prefix="order-77"), FIRST_TURNS),
+    "prefix of many": (Search(callback_prefix="order-"), FIRST_TURNS),
+    "prefix of many, none of which waits": (Search(callback_prefix="o", state=State.QUEUED), ALL_THAT_WAIT),
+    "prefix of many batches": (Search(callback_prefix="batch"), FURTHER_TURNS),
+    "prefix of a large batch": (Search(callback_prefix="share"), FURTHER_TURNS),
+    "prefix of nothing": (Search(callback_prefix="x"), FIRST_TURNS),
+    "journey of many batches": (Search(journey_id="small"), FIRST_TURNS),
+    "journey of a large batch": (Search(journey_id="large"), FIRST_TURNS),
+    "journey of nothing": (Search(journey_id="nothing"), FIRST_TURNS),
+    "journey, failed": (Search(journey_id="small", state=State.FAILED), FIRST_TURNS),
+    "journey, expired": (Search(journey_id="large", state=State.EXPIRED), FIRST_TURNS),
+    "journey, sent": (Search(journey_id="large", state=State.SENT), FIRST_TURNS),
+    "journey of which none failed": (Search(journey_id="large", state=State.FAILED), FIRST_TURNS),
+    "journey, an error of others": (Search(journey_id="small", reason="EC_ABSENT_SUBSCRIBER"), FIRST_TURNS),
+    "another surface": (Search(surface_ids=[new_id()]), FIRST_TURNS),
+    "another surface, failed": (Search(surface_ids=[new_id()], state=State.FAILED), FIRST_TURNS),
+    "origin": (Search(origin=Origin.REPLAY), FIRST_TURNS),
+    "time": (Search(since=THIRD, until=THIRD + timedelta(minutes=10)), FURTHER_TURNS),
+    "time of nothing": (Search(since=LATER), FIRST_TURNS),
+    "time, failed": (Search(state=State.FAILED, since=THIRD, until=THIRD + timedelta(minutes=1)), FIRST_TURNS),
+    "time, queued": (Search(state=State.QUEUED, since=LATER), FIRST_TURNS),
+    "time, expired": (Search(state=State.EXPIRED, since=THIRD), FIRST_TURNS),
+    "time, an error": (Search(reason="EC_UNKNOWN_SUBSCRIBER", until=LAST), FIRST_TURNS),
+}
+
+
+@KNOWLEDGE
+def test_a_search_reads_about_a_page(session: Session, lane: MadeLane, knows: str) -> None:
+    fill_searched(session, lane, knows)
+    batches = {row.journey_id: row.id for row in session.execute(text("SELECT journey_id, id FROM batch"))}
+    large = {
+        f"of a large batch, {state}": (Search(batch_id=batches["large"], state=state), FIRST_TURNS)
+        for state in (None, *State)
+    }
+    of_a_small = {"of a small batch": (Search(batch_id=batches["small"]), FIRST_TURNS)}
+    of_none = {"of no batch": (Search(batch_id=new_id()), FIRST_TURNS)}
+    too_much = {}
+    for name, (search, most) in {**SEARCHES, **large, **of_a_small, **of_none}.items():
+        for page, before in {"first": None, **_pages(session, search)}.items():
+            read_before = messages_read(session)
+            find(session, search, before, FEW)
+            read = messages_read(session) - read_before
+            session.rollback()
+            if read > most:
+                too_much[name, page] = read
+    assert too_much == {}
+
+
+def _pages(session: Session, search: Search) -> dict[str, UUID]:
+    """Where the last page of a search begins."""
+    question = message_search._asked(session, search, FEW)
+    last = session.execute(
+        text(f"SELECT m.id FROM message m WHERE {question.matches} ORDER BY m.id LIMIT 1 OFFSET 3"), question.values
+    ).scalar()
+    session.rollback()
+    return {"last": last} if last else {}
+
+
+@KNOWLEDGE
+def test_what_is_due_in_a_lane_is_counted_no_further_than_it_is_told(
+    session: Session, lane: MadeLane, knows: str
+) -> None:
+    fill(session, lane, "queued", OPEN, knows)
+    assert most_rows(session, lane_overview._LANES, {"most": FEW}) <= FEW
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"journey_id": "small"},
+        {"journey_id": "nothing"},
+        {"callback_data": "batch-77"},
+        {"callback_data": "nothing"},
+        {"replay_of": new_id()},
+        {"surface_ids": [new_id()]},
+        {"since": LATER},
+    ],
+    ids=str,
+)
+def test_a_list_of_batches_reads_about_a_page(
+    session: Session, lane: MadeLane, asked: dict[str, Any], knows: str
+) -> None:
+    fill_searched(session, lane, knows)
+    query = batches_like(**asked).order_by(col(Batch.id).desc()).limit(FEW)
+    compiled = query.compile(session.connection(), compile_kwargs={"render_postcompile": True})
+    explained = session.connection().exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {compiled}", compiled.params)
+    assert most_rows_of(explained.scalar_one()) <= FEW

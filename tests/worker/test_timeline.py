@@ -8,11 +8,11 @@ from worker import reasons, replies
 from worker.consent import OLDER
 from worker.ids import new_id
 from worker.inbound_timeline import NO_REPLY, inbound_timeline, why_no_reply
-from worker.models import Attempt, Batch, ConsentChange, DeliveryReport, InboundMessage, Message, Submission
+from worker.models import Attempt, Batch, ConsentChange, DeliveryReport, InboundMessage, Lane, Message, Submission
 from worker.sentences import SENTENCES, explain
-from worker.states import WAITING, State
-from worker.timeline import situation, timeline
-from worker.words import Action, AttemptOutcome
+from worker.states import State
+from worker.timeline import Around, situation, timeline
+from worker.words import UNSETTLED, Action, AttemptOutcome, HoldKind
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 ID = new_id()
@@ -165,85 +165,254 @@ def test_outcome_that_nobody_knows_is_not_told_as_accepted() -> None:
         kinds(message(State.SENDING), [attempt(1, 1, answered_at=at(2), outcome="lost in the post")], [], [])
 
 
-SENTENCES_BY_STATE = {
-    State.QUEUED: "Waits to be sent as soon as its lane allows.",
-    State.SENDING: "Attempt 1 is on its way to Infobip.",
-    State.SENT: "Infobip accepted the message; its delivery report is awaited.",
-    State.RETRYING: "Waits for attempt 2 at 12:00:00 UTC.",
-    State.DELIVERED: None,
-    State.FAILED: "Failed.",
-    State.EXPIRED: "Expired.",
-    State.SUPPRESSED: "Not sent again.",
-    State.CANCELLED: "Cancelled.",
-    State.UNCONFIRMED: "Unconfirmed.",
+NOW = at(10)
+ABSENT = "EC_ABSENT_SUBSCRIBER"
+UNTIL = "until 13:00:00 UTC"
+ATTEMPTED = {"attempt_count": 1}
+RETRIED = {**ATTEMPTED, "reason": ABSENT}
+NO_CREDIT = {"kind": "account", "reason": "Not enough credit.", "held_until": at(40)}
+TOMORROW = at(24 * 3600)
+
+
+def around(
+    lane: dict[str, Any] | None = None, batch: dict[str, Any] | None = None, current: dict[str, Any] | None = None
+) -> Around:
+    return Around(
+        NOW,
+        Lane(**(lane or {})),
+        Batch(**batch) if batch is not None else None,
+        attempt(1, 1, **current) if current else None,
+    )
+
+
+# (state, the message, what is around it, the sentence)
+SITUATIONS = {
+    "due": (
+        State.QUEUED,
+        {},
+        {},
+        f"Its turn has come: its first attempt leaves as soon as its lane's rate allows, {UNTIL} at most.",
+    ),
+    "due again": (
+        State.RETRYING,
+        RETRIED,
+        {},
+        f"Its turn has come: attempt 2 leaves as soon as its lane's rate allows, {UNTIL} at most, "
+        f"after {ABSENT}: {explain(ABSENT)}",
+    ),
+    "retry": (
+        State.RETRYING,
+        {**RETRIED, "next_attempt_at": at(245)},
+        {},
+        f"Waits for attempt 2 at 12:04:05 UTC; it is tried {UNTIL}, after {ABSENT}: {explain(ABSENT)}",
+    ),
+    "retry, lane held meanwhile": (
+        State.RETRYING,
+        {**RETRIED, "next_attempt_at": at(245)},
+        {"lane": NO_CREDIT},
+        f"Waits for attempt 2 at 12:04:05 UTC, while its lane is held; it is tried {UNTIL}, "
+        f"after {ABSENT}: {explain(ABSENT)}",
+    ),
+    "scheduled for another day": (
+        State.QUEUED,
+        {"next_attempt_at": TOMORROW, "expires_at": TOMORROW + timedelta(hours=1)},
+        {"batch": {"send_at": TOMORROW}},
+        "Waits for its first attempt at 2026-11-23 12:00:00 UTC; it is tried until 2026-11-23 13:00:00 UTC.",
+    ),
+    "at a pace": (
+        State.QUEUED,
+        {"next_attempt_at": at(60)},
+        {"batch": {"messages_per_second": 1_500}},
+        f"Waits for its first attempt at 12:01:00 UTC, its turn at the batch's 1,500 a second; it is tried {UNTIL}.",
+    ),
+    "retry in a batch with a pace": (
+        State.RETRYING,
+        {**ATTEMPTED, "next_attempt_at": at(60)},
+        {"batch": {"messages_per_second": 5}},
+        f"Waits for attempt 2 at 12:01:00 UTC; it is tried {UNTIL}.",
+    ),
+    "lane held": (
+        State.QUEUED,
+        {},
+        {"lane": NO_CREDIT},
+        f"Its first attempt waits for its lane, {UNTIL} at most; the lane is held and tried again at 12:00:40 UTC: "
+        "Not enough credit.",
+    ),
+    "lane tried again this moment": (
+        State.RETRYING,
+        RETRIED,
+        {"lane": {**NO_CREDIT, "held_until": at(9)}},
+        f"Attempt 2 waits for its lane, {UNTIL} at most; the lane is held and tried again now: Not enough credit.",
+    ),
+    "lane held by hand": (
+        State.QUEUED,
+        {},
+        {"lane": {"kind": HoldKind.BY_HAND, "reason": "Move."}},
+        f"Its first attempt waits for its lane, {UNTIL} at most; the lane is held until a hand opens it: Move.",
+    ),
+    "batch paused by a person": (
+        State.QUEUED,
+        {},
+        {"batch": {"paused_at": START}, "lane": NO_CREDIT},
+        "Waits for its batch, which is paused: it goes on once that is resumed, or expires at 13:00:00 UTC.",
+    ),
+    "batch paused for a reason": (
+        State.RETRYING,
+        RETRIED,
+        {"batch": {"paused_at": START, "pause_reason": "Infobip refused 20 in a row."}},
+        "Waits for its batch, which is paused: it goes on once that is resumed, or expires at 13:00:00 UTC. "
+        "Infobip refused 20 in a row.",
+    ),
+    "batch cancelled": (
+        State.QUEUED,
+        {},
+        {"batch": {"cancelled_at": START, "paused_at": START}},
+        "Its batch is cancelled; it will not be sent.",
+    ),
+    "batch rescheduled": (
+        State.QUEUED,
+        {"expires_at": at(-5)},  # it gets another end with its turn
+        {"batch": {"move_to": at(600)}},
+        "Its batch is being given other turns, from 12:10:00 UTC on; this one's follows within moments.",
+    ),
+    "batch rescheduled while paused": (
+        State.QUEUED,
+        {},
+        {"batch": {"move_to": at(600), "paused_at": START}},
+        "Its batch is being given other turns, from 12:10:00 UTC on, and is paused; this one's follows within moments.",
+    ),
+    "retry in a batch that is rescheduled": (
+        State.RETRYING,
+        {**ATTEMPTED, "next_attempt_at": at(60)},
+        {"batch": {"move_to": at(600)}},
+        f"Waits for attempt 2 at 12:01:00 UTC; it is tried {UNTIL}.",
+    ),
+    "over, and not ended yet": (
+        State.QUEUED,
+        {"expires_at": at(10.5)},
+        {"batch": {"paused_at": START}},
+        "Its validity period ended at 12:00:10 UTC; it is about to end as expired.",
+    ),
+    "on its way": (
+        State.SENDING,
+        ATTEMPTED,
+        {"current": {"outcome": None}, "batch": {"paused_at": START}},
+        "Attempt 1 is on its way to Infobip since 12:00:01 UTC; what happens next is for its answer to say.",
+    ),
+    "in doubt": (
+        State.SENDING,
+        ATTEMPTED,
+        {"current": {"outcome": "in doubt", "look_at": at(65)}},
+        "Attempt 1 left, and nobody knows whether Infobip took it: its logs are asked at 12:01:05 UTC, and it goes out "
+        f"again only if they do not show it, {UNTIL}.",
+    ),
+    "absent": (
+        State.SENDING,
+        ATTEMPTED,
+        {"current": {"outcome": "absent", "look_at": at(65)}},
+        "The fate of attempt 1 was unknown and Infobip's logs do not show it, so it goes out again under the same "
+        f"number, {UNTIL}.",
+    ),
+    "absent, lane held": (
+        State.SENDING,
+        ATTEMPTED,
+        {"current": {"outcome": "absent", "look_at": at(65)}, "lane": NO_CREDIT},
+        "The fate of attempt 1 was unknown and Infobip's logs do not show it, so it goes out again under the same "
+        f"number, {UNTIL}; but its lane is held and tried again at 12:00:40 UTC: Not enough credit.",
+    ),
+    "sent": (
+        State.SENT,
+        ATTEMPTED,
+        {"current": {"outcome": "accepted", "look_at": at(601)}},
+        "Infobip accepted attempt 1; its delivery report is awaited, and Infobip's logs are asked for it at "
+        "12:10:01 UTC where none has come.",
+    ),
+    "sent, asked for this moment": (
+        State.SENT,
+        ATTEMPTED,
+        {"current": {"outcome": "accepted", "look_at": at(5)}},
+        "Infobip accepted attempt 1; its delivery report is awaited, and Infobip's logs are asked for it now.",
+    ),
+    "sent, no look left": (
+        State.SENT,
+        ATTEMPTED,
+        {"current": {"outcome": "accepted", "look_at": None}},
+        "Infobip accepted attempt 1; its delivery report is awaited, and it ends as unconfirmed where none comes until "
+        "some time after 13:00:00 UTC.",
+    ),
+    "delivered": (State.DELIVERED, RETRIED, {}, None),
+    "delivered late": (
+        State.DELIVERED,
+        {"reason": reasons.DELIVERED_LATE},
+        {},
+        f"Delivered late: {SENTENCES[reasons.DELIVERED_LATE]}",
+    ),
+    "failed": (State.FAILED, RETRIED, {}, f"Failed after {ABSENT}: {explain(ABSENT)}"),
+    "failed for what nobody knows": (State.FAILED, {"reason": "EC_FROM_THE_FUTURE"}, {}, "Failed: EC_FROM_THE_FUTURE"),
+    "refused in Infobip's words": (
+        State.FAILED,
+        {"reason": reasons.REFUSED},
+        {"current": {"outcome": "failed", "detail": "bad sender"}},
+        "Failed: Infobip refused the request: bad sender",
+    ),
+    "expired": (
+        State.EXPIRED,
+        {"reason": reasons.VALIDITY_OVER},
+        {"batch": {"paused_at": START}},
+        f"Expired: {SENTENCES[reasons.VALIDITY_OVER]}",
+    ),
+    "unconfirmed": (
+        State.UNCONFIRMED,
+        {"reason": reasons.NO_REPORT},
+        {},
+        f"Unconfirmed: {SENTENCES[reasons.NO_REPORT]}",
+    ),
+    "cancelled with its batch": (
+        State.CANCELLED,
+        {"reason": reasons.BATCH_CANCELLED},
+        {"batch": {"cancelled_at": START}},
+        f"Cancelled: {SENTENCES[reasons.BATCH_CANCELLED]}",
+    ),
+    "cancelled since its source arrived": (
+        State.CANCELLED,
+        {"reason": reasons.SOURCE_DELIVERED},
+        {},
+        f"Cancelled: {SENTENCES[reasons.SOURCE_DELIVERED]}",
+    ),
+    "cancelled, nobody wrote why": (State.CANCELLED, {}, {}, "Cancelled."),
+    "suppressed": (
+        State.SUPPRESSED,
+        {"reason": reasons.OPTED_OUT},
+        {},
+        f"Not sent: {SENTENCES[reasons.OPTED_OUT]}",
+    ),
+    "suppressed between two attempts": (
+        State.SUPPRESSED,
+        {**ATTEMPTED, "reason": reasons.OPTED_OUT},
+        {},
+        f"Not sent again: {SENTENCES[reasons.OPTED_OUT]}",
+    ),
 }
 
 
-@pytest.mark.parametrize("state", State)
-def test_every_state_has_its_sentence_but_delivered(state: State) -> None:
-    assert situation(message(state, attempt_count=1), None) == SENTENCES_BY_STATE[state]
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_situation_says_where_the_message_is_and_what_happens_next(name: str) -> None:
+    state, fields, given, sentence = SITUATIONS[name]
+    assert situation(message(state, **{"attempt_count": 0, **fields}), around(**given)) == sentence
 
 
-@pytest.mark.parametrize("state", State)
-def test_stopped_batch_is_told_only_of_what_waits(state: State) -> None:
-    told = situation(message(state, attempt_count=1), Batch(paused_at=START, pause_reason="Infobip refused it."))
-    stopped = "Waits for its batch, which is paused. Infobip refused it."
-    assert told == (stopped if state in WAITING else SENTENCES_BY_STATE[state])
+def test_every_state_and_every_outcome_that_stands_open_has_its_situation() -> None:
+    assert {state for state, *_ in SITUATIONS.values()} == set(State)
+    outcomes = {(given.get("current") or {}).get("outcome") for state, _, given, _ in SITUATIONS.values()}
+    assert outcomes >= {None, *UNSETTLED, AttemptOutcome.ACCEPTED}
 
 
-@pytest.mark.parametrize(
-    ("state", "fields", "words"),
-    [
-        (State.QUEUED, {}, "as soon as its lane allows"),
-        (State.QUEUED, {"next_attempt_at": at(7200)}, "first attempt at 14:00:00 UTC"),
-        (State.SENDING, {"attempt_count": 2}, "Attempt 2 is on its way"),
-        (State.SENT, {"attempt_count": 1}, "report is awaited"),
-        (
-            State.RETRYING,
-            {"attempt_count": 2, "reason": "EC_ABSENT_SUBSCRIBER", "next_attempt_at": at(245)},
-            "Waits for attempt 3 at 12:04:05 UTC after EC_ABSENT_SUBSCRIBER: ",
-        ),
-        (State.FAILED, {"reason": "EC_UNKNOWN_SUBSCRIBER"}, "Failed after EC_UNKNOWN_SUBSCRIBER: "),
-        (State.FAILED, {"reason": "EC_FROM_THE_FUTURE"}, "Failed: EC_FROM_THE_FUTURE"),
-        (State.EXPIRED, {"reason": reasons.VALIDITY_OVER}, "validity period ended"),
-        (State.UNCONFIRMED, {"reason": reasons.NO_REPORT}, "no final report"),
-        (State.CANCELLED, {"reason": reasons.BATCH_CANCELLED}, "batch was cancelled"),
-        (State.CANCELLED, {}, "Cancelled."),
-        (State.SUPPRESSED, {"reason": reasons.OPTED_OUT}, "Not sent: The recipient has opted out"),
-        (State.SUPPRESSED, {"reason": reasons.NOT_OPTED_IN}, "Not sent: The surface requires an opt-in"),
-        (State.SUPPRESSED, {"reason": reasons.NUMBER_BLOCKED}, "Not sent: Infobip reported that the number is blocked"),
-        (State.SUPPRESSED, {"reason": reasons.OPTED_OUT, "attempt_count": 2}, "Not sent again: The recipient has"),
-    ],
-)
-def test_situation_is_one_sentence_about_where_and_what_next(state: State, fields: dict, words: str) -> None:
-    told = situation(message(state, **fields), None)
+@pytest.mark.parametrize("state", [state for state in State if state is not State.DELIVERED])
+def test_a_message_of_which_nothing_more_is_known_has_a_sentence_too(state: State) -> None:
+    told = situation(message(state, attempt_count=1), around())
     assert told is not None
-    assert words in told
-
-
-def test_delivered_message_needs_no_explanation() -> None:
-    assert situation(message(State.DELIVERED, reason="EC_ABSENT_SUBSCRIBER"), None) is None
-
-
-def test_refused_message_shows_infobips_own_words() -> None:
-    told = situation(
-        message(State.FAILED, reason=reasons.REFUSED), None, [attempt(1, 1, outcome="failed", detail="bad sender")]
-    )
-    assert told == "Failed: Infobip refused the request: bad sender"
-
-
-def test_doubt_says_that_the_logs_are_asked_and_when() -> None:
-    told = situation(message(State.SENDING, attempt_count=1), None, [attempt(1, 1, outcome="in doubt", look_at=at(65))])
-    assert told is not None
-    assert "logs are asked" in told
-    assert "12:01:05 UTC" in told
-
-
-@pytest.mark.parametrize(("flag", "words"), [("paused_at", "paused"), ("cancelled_at", "cancelled")])
-def test_waiting_message_of_a_stopped_batch_says_so(flag: str, words: str) -> None:
-    told = situation(message(State.QUEUED), Batch(**{flag: START}))
-    assert told is not None
-    assert words in told
+    assert told.endswith(".")
+    assert "None" not in told
 
 
 def test_every_code_of_ours_has_a_sentence_and_unknown_ones_stand_for_themselves() -> None:
@@ -294,6 +463,23 @@ def test_reply_begins_with_what_it_answers() -> None:
     assert second["kind"] == "accepted"
 
 
+def test_a_replay_and_its_source_name_each_other() -> None:
+    source = message(State.EXPIRED, finished_at=at(10), reason=reasons.VALIDITY_OVER)
+    replay = message(State.SENT, created_at=at(30), attempt_count=1)
+    replay.id = new_id()
+    told = timeline(source, [], [], [report(1, 40, result="late")], replay=replay)
+    assert [event["kind"] for event in told] == ["accepted", "finished", "replayed", "report"]
+    assert told[2] == {"at": at(30), "kind": "replayed", "message_id": replay.id, "state": State.SENT}
+    first, second = timeline(replay, [], [], [], source=source)
+    assert first == {"at": at(30), "kind": "replays", "message_id": ID, "state": State.EXPIRED}
+    assert second["kind"] == "accepted"
+
+
+def test_a_late_delivery_says_so_at_its_end() -> None:
+    late = message(State.DELIVERED, finished_at=at(20), reason=reasons.DELIVERED_LATE)
+    assert timeline(late, [], [], [])[-1]["sentence"] == SENTENCES[reasons.DELIVERED_LATE]
+
+
 def change(**fields: Any) -> ConsentChange:
     return ConsentChange(**{"recipient": "919876543210", "credential_id": ID, "changed_at": START, **fields})
 
@@ -303,7 +489,7 @@ def test_inbound_message_is_told_from_the_handset_to_its_reply() -> None:
         inbound(action=Action.OPT_OUT, keyword="STOP", consent="opted_out", reply_id=ID),
         change(state="opted_out"),
         message(State.SENT, attempt_count=1),
-        [attempt(1, 1, answered_at=at(2), outcome="accepted")],
+        "Its delivery report is awaited.",
     )
     assert events == [
         {"at": at(-2), "kind": "received"},
@@ -315,13 +501,13 @@ def test_inbound_message_is_told_from_the_handset_to_its_reply() -> None:
             "kind": "replied",
             "message_id": ID,
             "state": State.SENT,
-            "sentence": "Infobip accepted the message; its delivery report is awaited.",
+            "sentence": "Its delivery report is awaited.",
         },
     ]
 
 
 def test_inbound_message_without_reply_says_why() -> None:
-    told = inbound_timeline(inbound(action=Action.HELP, keyword="HELP", no_reply=replies.TOO_SOON), None, None, [])
+    told = inbound_timeline(inbound(action=Action.HELP, keyword="HELP", no_reply=replies.TOO_SOON), None, None, None)
     assert [event["kind"] for event in told] == ["received", "stored", "read", "not_replied"]
     assert told[-1]["reason"] == replies.TOO_SOON
     assert told[-1]["sentence"] == NO_REPLY[replies.TOO_SOON]
@@ -329,14 +515,14 @@ def test_inbound_message_without_reply_says_why() -> None:
 
 def test_inbound_message_that_is_not_settled_is_told_until_it_was_stored() -> None:
     waiting = inbound()
-    assert [event["kind"] for event in inbound_timeline(waiting, None, None, [])] == ["received", "stored"]
+    assert [event["kind"] for event in inbound_timeline(waiting, None, None, None)] == ["received", "stored"]
     assert why_no_reply(waiting) is None
 
 
 @pytest.mark.parametrize(("action", "code"), [("custom:JOIN: now", Action.CUSTOM), ("other_number",) * 2])
 def test_action_that_nothing_answers_is_the_reason_itself(action: str, code: str) -> None:
     unanswered = inbound(action=action)
-    assert inbound_timeline(unanswered, None, None, [])[-1]["reason"] == code
+    assert inbound_timeline(unanswered, None, None, None)[-1]["reason"] == code
     assert why_no_reply(unanswered) == NO_REPLY[code]
 
 
