@@ -2,9 +2,11 @@
 
 import ipaddress
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -12,12 +14,38 @@ from cli.environment import API_TOKEN, API_URL, read_environment
 from cli.errors import CommandError
 
 _TIMEOUT_SECONDS = 60.0
+_GLANCE_SECONDS = 5.0
+_COMMIT_SECONDS = 600.0  # what a million rows may take, from their last byte to the answer
+_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)  # seconds between tries under one key
+_LONGEST_PAUSE = 60.0  # whatever the API asks for
 _PAGE = 1_000
 _MOST_FAULTS = 20  # of an answer's, shown
 
 
 class ApiAway(CommandError):
     """The API does not answer, or not as itself just now: the same call may succeed later, or be done already."""
+
+    def __init__(self, words: str, after_seconds: float = 0.0) -> None:
+        """`after_seconds`: how long the API asks to be left alone."""
+        super().__init__(words)
+        self.after_seconds = after_seconds
+
+
+class ApiRefusal(CommandError):
+    """The API's own no. `faults`: of rows and fields, as `errors` of its answer has them."""
+
+    def __init__(self, words: str, status: int, faults: list[dict[str, Any]]) -> None:
+        super().__init__(words)
+        self.status = status
+        self.faults = faults
+
+
+class Created(NamedTuple):
+    """`asked_at`: when the first try was made, roughly, by the API's clock, in seconds since 1970; None where it tells
+    no time. What was created before that, an earlier call under the same key created."""
+
+    answer: Any
+    asked_at: float | None
 
 
 class ApiClient:
@@ -60,6 +88,10 @@ class ApiClient:
         """The answer to a GET. Queries that are None are left out."""
         return self._json("GET", path, params=_given(query))
 
+    def glance(self, path: str, **query: Any) -> Any:
+        """The same for whoever looks again soon: it does not wait long."""
+        return self._json("GET", path, params=_given(query), timeout=_GLANCE_SECONDS)
+
     def write(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
         """The answer to a call that changes something; None where it has no body. `key`: for Idempotency-Key."""
         headers = {} if key is None else {"Idempotency-Key": key}
@@ -80,6 +112,36 @@ class ApiClient:
         """POST a file in pieces, read as fast as the API takes them."""
         return self._json("POST", path, content=pieces, headers={"Content-Type": media_type}, params=_given(query))
 
+    def create(
+        self,
+        path: str,
+        key: str,
+        body: Callable[[], bytes | Iterable[bytes]],
+        say: Callable[[str], None],
+        media_type: str = "application/json",
+    ) -> Created:
+        """POST under an idempotency key, again while the API is away: the work is done once.
+
+        `body` gives the same bytes each time; `say` hears of each further try. Errors: ApiAway after the last try.
+        """
+        headers = {"Content-Type": media_type, "Idempotency-Key": key}
+        timeout = httpx.Timeout(_TIMEOUT_SECONDS, read=_COMMIT_SECONDS)
+        began = time.monotonic()
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                answer = self._ask("POST", path, content=body(), headers=headers, timeout=timeout)
+            except ApiAway as away:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
+                seconds = min(max(pause, away.after_seconds), _LONGEST_PAUSE)
+                say(f"{away}; trying again in {seconds:g} s with the same key, so that nothing is sent twice")
+                time.sleep(seconds)
+                continue
+            answered_at = _time_of(answer)
+            return Created(_read_json(answer), answered_at and answered_at - (time.monotonic() - began))
+
     @contextmanager
     def download(self, path: str, **query: Any) -> Iterator[Iterator[bytes]]:
         """GET a file in pieces. Errors: CommandError also where it breaks off."""
@@ -90,23 +152,23 @@ class ApiClient:
             yield answer.iter_bytes()
 
     def _json(self, method: str, path: str, **request: Any) -> Any:
+        answer = self._ask(method, path, **request)
+        return None if answer.status_code == httpx.codes.NO_CONTENT else _read_json(answer)
+
+    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         with self._told():
             answer = self._http.request(method, path, **request)
         if not answer.is_success:
             raise _refusal(answer)
-        if answer.status_code == httpx.codes.NO_CONTENT:
-            return None
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise CommandError(f"{API_URL} leads to something that is not the API: its answer is no JSON") from error
+        return answer
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
         except httpx.TimeoutException as error:
-            raise ApiAway(f"the API at {self._url} did not answer within {_TIMEOUT_SECONDS:g} s") from error
+            seconds = error.request.extensions["timeout"]["read"]
+            raise ApiAway(f"the API at {self._url} did not answer within {seconds:g} s") from error
         except httpx.ConnectError as error:
             raise ApiAway(f"cannot reach the API at {self._url}: {error}") from error
         except httpx.TransportError as error:
@@ -118,6 +180,20 @@ def _is_here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _read_json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise CommandError(f"{API_URL} leads to something that is not the API: its answer is no JSON") from error
+
+
+def _time_of(answer: httpx.Response) -> float | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except ValueError:
+        return None
 
 
 def _given(query: dict[str, Any]) -> dict[str, Any]:
@@ -138,10 +214,12 @@ def _refusal(answer: httpx.Response) -> CommandError:
         return CommandError(f"the API does not take the token in {API_TOKEN}: {detail}")
     if answer.status_code == httpx.codes.FORBIDDEN:
         return CommandError(f"the token in {API_TOKEN} may not do this: {detail}")
-    if answer.is_server_error:
-        return ApiAway(f"{detail} ({answer.status_code})")
+    # With Retry-After, a conflict says that the first request under this key still runs.
+    if answer.is_server_error or "Retry-After" in answer.headers:
+        after = answer.headers.get("Retry-After", "")
+        return ApiAway(f"{detail} ({answer.status_code})", float(after) if after.isdigit() else 0.0)
     lines = [_line(fault) for fault in faults[:_MOST_FAULTS]] if len(faults) > 1 else []
-    return CommandError("\n  ".join([f"{detail} ({answer.status_code})", *lines]))
+    return ApiRefusal("\n  ".join([f"{detail} ({answer.status_code})", *lines]), answer.status_code, faults)
 
 
 def _line(fault: dict[str, Any]) -> str:

@@ -5,26 +5,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
 from typing import IO, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from cli.errors import CommandError
+from cli.options import AsJson, examples
 from worker.words import ConsentState
 
-app = typer.Typer(help="Consent: what people have said of marketing.", no_args_is_help=True)
+app = typer.Typer(name="consents", help="Consent: what people have said of marketing.", no_args_is_help=True)
 
 _PIECE_BYTES = 64 * 1024
 _STANDING = ("credential", "state", "source", "is_blocked", "changed_at", "pending_until")
 _CHANGE = ("changed_at", "credential", "state", "source", "is_blocked", "said_at", "reason", "inbound_id", "message_id")
 
 To = Annotated[str, typer.Argument(help="A phone number with its country code.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The API's answer, for scripts.")]
 
 
-@app.command("get")
+@app.command("get", epilog=examples("delivery consents get +919876543210"))
 def get(to: To, as_json: AsJson = False) -> None:
     """Show how a number stands with each credential."""
     from cli.api_client import ApiClient
@@ -33,7 +31,12 @@ def get(to: To, as_json: AsJson = False) -> None:
         _show_person(api.read(_path(to)), as_json)
 
 
-@app.command("set")
+@app.command(
+    "set",
+    epilog=examples(
+        'delivery consents set +919876543210 --credential kite --state opted_out --note "said so by phone"'
+    ),
+)
 def set_(
     to: To,
     credential: Annotated[str, typer.Option("--credential", help="By name or id.")],
@@ -52,7 +55,7 @@ def set_(
     _show_person(answer, as_json)
 
 
-@app.command("history")
+@app.command("history", epilog=examples("delivery consents history +919876543210"))
 def history(to: To, as_json: AsJson = False) -> None:
     """Show all that was ever said of a number, newest first."""
     from cli.api_client import ApiClient
@@ -66,7 +69,13 @@ def history(to: To, as_json: AsJson = False) -> None:
         print_table(_CHANGE, items)
 
 
-@app.command("import")
+@app.command(
+    "import",
+    epilog=examples(
+        "delivery consents import consents.csv --credential kite",
+        "delivery consents import - --json",
+    ),
+)
 def import_(
     file: Annotated[str, typer.Argument(help="NDJSON, or CSV with a header; - for standard input.")],
     credential: Annotated[
@@ -77,9 +86,10 @@ def import_(
     """Apply a file of consent: rows with to, state and, where known, credential, at and note. Exit code 1 where rows
     were rejected."""
     from cli.api_client import ApiClient
+    from cli.files import opened
     from cli.tables import print_json
 
-    with ApiClient() as api, _opened(file) as source:
+    with ApiClient() as api, opened(file) as source:
         first = source.read(_PIECE_BYTES)
         is_json = first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
         media_type = "application/x-ndjson" if is_json else "text/csv"
@@ -92,7 +102,7 @@ def import_(
     raise typer.Exit(1 if report["rejected_count"] else 0)
 
 
-@app.command("export")
+@app.command("export", epilog=examples("delivery consents export consents.csv --credential kite --format csv"))
 def export(
     file: Annotated[str, typer.Argument(help="Where to; - for standard output.")] = "-",
     credential: Annotated[
@@ -102,10 +112,11 @@ def export(
 ) -> None:
     """Write all consent with its history. Such a file can be imported."""
     from cli.api_client import ApiClient
+    from cli.files import written
 
     with (
         ApiClient() as api,
-        _written(file) as target,
+        written(file) as target,
         api.download("/v1/consents/export", credential=credential, format=form) as pieces,
     ):
         for piece in pieces:
@@ -138,56 +149,6 @@ def _show_report(report: dict[str, Any]) -> None:
             count = report["kept" if heading == "kept_rows" else "rejected_count"]
             print(f"\n{heading.removesuffix('_rows')}{f', the first {len(rows)}' if len(rows) < count else ''}:")
             print_table(columns, rows)
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[IO[bytes]]:
-    if file == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        source = Path(file).open("rb")  # noqa: SIM115 - closed below; only the opening is ours to explain
-    except OSError as error:
-        raise CommandError(f"cannot read {file}: {error.strerror}") from error
-    with source:
-        yield source
-
-
-@contextmanager
-def _written(file: str) -> Iterator[IO[bytes]]:
-    """The file appears once it is whole. A pipe or a device is written as it is."""
-    path = Path(file)
-    try:
-        if file == "-":
-            with _standard_output() as target:
-                yield target
-        elif path.is_dir():
-            raise CommandError(f"cannot write {file}: it is a directory, name a file in it")
-        elif path.exists() and not path.is_file():
-            with path.open("wb") as target:
-                yield target
-        else:
-            part = path.with_name(path.name + ".part")
-            try:
-                with part.open("wb") as target:
-                    yield target
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
-    except OSError as error:
-        name = "standard output" if file == "-" else file
-        raise CommandError(f"cannot write {name}: {error.strerror}") from error
-
-
-@contextmanager
-def _standard_output() -> Iterator[IO[bytes]]:
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except OSError:
-        # What is left in the buffer goes nowhere: Python would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
 
 
 def _pieces(first: bytes, source: IO[bytes], moved: Any) -> Iterator[bytes]:

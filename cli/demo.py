@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,11 @@ from rich.console import Console
 
 from cli import demo_view as view
 from cli.account import temporary_folder
-from cli.demo_calls import Calls, configure, read_acceptances, read_found, send_batch
+from cli.demo_calls import Calls, configure, order_replay, read_acceptances, read_found, read_replay, send_batch
 from cli.demo_handsets import read_replies, write_all
 from cli.demo_plan import FATES, START, STOP, FoundMessage, Verdict, judge, make_plan
 from cli.demo_progress import Progress, Snapshot
+from cli.demo_replay import judge_replay
 from cli.demo_screen import Notes, captured_stderr, demo_console, shown_progress, status
 from cli.environment import settings_in
 from cli.errors import CommandError
@@ -28,7 +29,7 @@ from cli.stack import Stack, StackOptions
 from cli.supervisor import StopRequested, StopSignals
 from worker.states import State
 
-VALIDITY_SECONDS, GRACE_SECONDS = 25, 5
+VALIDITY_SECONDS, REPLAY_VALIDITY_SECONDS, GRACE_SECONDS = 25, 10, 5
 ENVIRONMENT = {
     "DELIVERY_RETRY_SCHEDULE": "PT1S,PT2S,PT3S",
     "DELIVERY_MISSING_REPORT_AFTER": "PT5S,PT15S",
@@ -60,7 +61,7 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions) -> int:
-    """The exit code: 0 only if every message ended as expected. Errors: CommandError."""
+    """The exit code: 0 only if every message ended as expected, and again in the replay. Errors: CommandError."""
     _forget_settings()
     console = demo_console()
     verdict: Verdict | None = None
@@ -122,6 +123,30 @@ class Demo:
             duplicates = self._calls.read_sandbox("/sandbox/summary")["duplicates_refused"]
         verdict = judge(self.plan, found, replies, acceptances, duplicates)
         self._tell(end, verdict, found)
+        replayed = self._replay(batch_id, found)
+        if not (verdict.is_good and replayed.is_good):
+            self.console.print(view.faults_view([*verdict.rows, *replayed.rows], str(self.stack.logs_dir)))
+        return replace(verdict, checks=[*verdict.checks, *replayed.checks])
+
+    def _replay(self, source_id: str, before: Sequence[FoundMessage]) -> Verdict:
+        """Ordered twice in a row, followed to its end, and told."""
+        calls, validity = self._calls, f"PT{REPLAY_VALIDITY_SECONDS}S"
+        calls.empty_sandbox_log()  # what is counted from here on is the replay
+        preview = order_replay(calls, source_id, validity, f"{self._run}-preview", dry_run=True)
+        self.console.print(view.preview_view(preview, self._progress.snapshot().counts))
+        first = order_replay(calls, source_id, validity, f"{self._run}-replay")
+        if first["id"] is None:
+            raise CommandError("nothing of the batch failed or expired, so there was nothing to replay")
+        second = order_replay(calls, source_id, validity, f"{self._run}-replay-again")
+        self._progress = self._progress.of_replay(first, REPLAY_VALIDITY_SECONDS)
+        with shown_progress(self.console, self._progress, self.plan, self._notes) as show:
+            self._follow(first["id"], show)
+            end = self._progress.snapshot()
+            self._progress.doing = "Reading back what came of it"
+            found = read_replay(calls, source_id, before, preview, (first, second))
+        verdict = judge_replay(self.plan, found)
+        self.console.print(view.summary_title(end))
+        self._tell_verdict(verdict, self._notes.worth_telling)
         return verdict
 
     def stop(self) -> None:
@@ -140,7 +165,8 @@ class Demo:
     def _follow(self, batch_id: str, show: Callable[[], None]) -> None:
         """Looks on until every message is final, or should long have been."""
         look_at = retry_look_at = 0.0
-        deadline = time.monotonic() + VALIDITY_SECONDS + GRACE_SECONDS + _SETTLE_SECONDS
+        most_seconds = self._progress.validity_seconds + self._progress.grace_seconds + _SETTLE_SECONDS
+        deadline = time.monotonic() + most_seconds
         while not self._progress.is_done and time.monotonic() < deadline:
             self.stack.watch()
             if time.monotonic() >= look_at:
@@ -168,10 +194,11 @@ class Demo:
         tell(view.summary_title(end))
         if message := self._retried_message(found):
             tell(view.timeline_view(message))
-        tell(view.summary_view(verdict, self.console.width))
-        tell(view.checks_view(verdict, self._notes.worth_telling))
-        if not verdict.is_good:
-            tell(view.faults_view(verdict, str(self.stack.logs_dir)))
+        self._tell_verdict(verdict, ())
+
+    def _tell_verdict(self, verdict: Verdict, story: Sequence[str]) -> None:
+        self.console.print(view.summary_view(verdict, self.console.width))
+        self.console.print(view.checks_view(verdict, story))
 
     def _retried_message(self, found: Sequence[FoundMessage]) -> dict[str, Any] | None:
         """One that was absent at first, the plainest of a few: neighbours of a refused message have more to tell."""

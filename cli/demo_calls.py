@@ -6,7 +6,7 @@ what creates something carries an idempotency key, so that it is created once.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,7 @@ from cli.demo_plan import (
     FoundReport,
     Plan,
 )
+from cli.demo_replay import FoundReplay
 from cli.errors import CommandError
 
 PATIENCE_SECONDS = 20.0
@@ -158,6 +159,13 @@ def send_batch(calls: Calls, plan: Plan, run: str, validity: str) -> dict[str, A
     return accepted
 
 
+def order_replay(calls: Calls, batch_id: str, validity: str, key: str, *, dry_run: bool = False) -> dict[str, Any]:
+    """What failed or expired, once more. Gives the linked batch or, with `dry_run`, the preview."""
+    order = {"validity_period": validity, "dry_run": dry_run}
+    answer: dict[str, Any] = calls.create(f"/v1/batches/{batch_id}/replay", order, key)
+    return answer
+
+
 def _surface(run: str) -> str:
     return f"demo-{run}"
 
@@ -168,7 +176,12 @@ def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
     for item in calls.items("/v1/reports", batch=batch_id):
         report = FoundReport(item["attempt"], item["status"]["group"], item["source"], item["callback_data"])
         reports[item["message_id"]].append(report)
-    found = [
+    return [replace(message, reports=reports[message.id]) for message in read_messages(calls, batch_id)]
+
+
+def read_messages(calls: Calls, batch_id: str) -> list[FoundMessage]:
+    """Every message of the batch, without its reports."""
+    return [
         FoundMessage(
             id=item["id"],
             to=item["to"],
@@ -180,7 +193,29 @@ def read_found(calls: Calls, batch_id: str) -> list[FoundMessage]:
         )
         for item in calls.items("/v1/messages", batch=batch_id)
     ]
-    return [replace(message, reports=reports[message.id]) for message in found]
+
+
+def read_replay(
+    calls: Calls,
+    source_id: str,
+    before: Sequence[FoundMessage],
+    preview: Mapping[str, Any],
+    orders: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> FoundReplay:
+    """How both batches stand at the end of the replay that `orders` made; the sandbox's log was emptied before them."""
+    first, second = orders
+    return FoundReplay(
+        preview=preview,
+        first=first,
+        second=second,
+        source=calls.read(f"/v1/batches/{source_id}"),
+        batch=calls.read(f"/v1/batches/{first['id']}"),
+        before=before,
+        after=read_messages(calls, source_id),
+        messages=read_found(calls, first["id"]),
+        acceptances=read_acceptances(calls),
+        duplicates_refused=calls.read_sandbox("/sandbox/summary")["duplicates_refused"],
+    )
 
 
 def read_acceptances(calls: Calls) -> list[Acceptance]:

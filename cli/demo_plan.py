@@ -231,17 +231,23 @@ def judge(
     acceptances: Sequence[Acceptance],
     duplicates_refused: int,
 ) -> Verdict:
-    by_number: dict[str, list[FoundMessage]] = defaultdict(list)
-    for message in found:
-        by_number[message.to.removeprefix("+")].append(message)
-    rows = [_judge_fate(plan, fate, by_number) for fate in FATES]
+    by_number = by_recipient(found)
+    rows = [judge_fate(plan, fate, by_number) for fate in FATES]
     sends = [taken for taken in acceptances if taken.sender != OUR_NUMBER]
     answers = [taken for taken in acceptances if taken.sender == OUR_NUMBER]
-    checks = [*_checks(by_number, sends, duplicates_refused), *_consent_checks(plan, replies, sends, answers)]
+    checks = [*promises(by_number, sends, duplicates_refused), *_consent_checks(plan, replies, sends, answers)]
     return Verdict(rows, checks)
 
 
-def _judge_fate(plan: Plan, fate: Fate, by_number: Mapping[str, Sequence[FoundMessage]]) -> Row:
+def by_recipient(found: Iterable[FoundMessage]) -> Mapping[str, Sequence[FoundMessage]]:
+    """Numbers have no plus sign."""
+    by_number: dict[str, list[FoundMessage]] = defaultdict(list)
+    for message in found:
+        by_number[message.to.removeprefix("+")].append(message)
+    return by_number
+
+
+def judge_fate(plan: Plan, fate: Fate, by_number: Mapping[str, Sequence[FoundMessage]]) -> Row:
     planned = [message for message in plan.messages if message.fate is fate]
     states: Counter[str] = Counter()
     attempts: list[int] = []
@@ -287,9 +293,10 @@ def attempts_in_words(fate: Fate) -> str:
     return f"{fate.least_attempts} or more" if fate.most_attempts is None else str(fate.least_attempts)
 
 
-def _checks(
+def promises(
     by_number: Mapping[str, Sequence[FoundMessage]], acceptances: Sequence[Acceptance], duplicates_refused: int
 ) -> list[Check]:
+    """What holds for every batch."""
     accepted = Counter(acceptance.to for acceptance in acceptances)
     copied = sum(count > sum(found.attempts for found in by_number.get(to, ())) for to, count in accepted.items())
     dlt = (PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID)

@@ -10,6 +10,7 @@ from typing import Any
 
 from worker.states import FINAL, State
 
+HEADING = "delivery demo"
 _RATE_SECONDS = 1.0
 
 
@@ -38,6 +39,7 @@ class Snapshot:
     next_retry_at: datetime | None = None
     next_retry_seconds: float | None = None
     notes: Sequence[str] = ()
+    heading: str = HEADING
 
     @property
     def final_count(self) -> int:
@@ -92,7 +94,7 @@ class Pace:
 
 @dataclass
 class Progress:
-    """`batch`, `sandbox` and `retries_at` are the latest answers."""
+    """Of one batch. `batch`, `sandbox` and `retries_at` are the latest answers."""
 
     total: int
     validity_seconds: float
@@ -105,6 +107,7 @@ class Progress:
     notes: Sequence[str] = ()
     accepted: Pace = field(default_factory=Pace)
     finished: Pace = field(default_factory=Pace)
+    heading: str = HEADING
 
     @property
     def elapsed_seconds(self) -> float:
@@ -120,6 +123,19 @@ class Progress:
     @property
     def is_done(self) -> bool:
         return self.batch is not None and self.batch["state"] == "done"
+
+    def of_replay(self, batch: dict[str, Any], validity_seconds: float) -> "Progress":
+        """That of the batch which replays this one, on the same clock."""
+        replay = Progress(
+            batch["total"],
+            validity_seconds,
+            self.grace_seconds,
+            "",
+            started_at=self.started_at,
+            heading=f"{HEADING}: the replay",
+        )
+        replay.saw_batch(batch)
+        return replay
 
     def saw_batch(self, batch: dict[str, Any]) -> None:
         self.batch = batch
@@ -154,4 +170,5 @@ class Progress:
             next_retry_at=next_retry_at,
             next_retry_seconds=None if next_retry_at is None else (next_retry_at - now).total_seconds(),
             notes=self.notes,
+            heading=self.heading,
         )

@@ -15,22 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.demo_plan import Fate, Plan, Row, Verdict, attempts_in_words
-from cli.demo_progress import Snapshot
+from cli.demo_progress import HEADING, Snapshot
+from cli.tables import COLOURS
 from worker.sentences import explain
 from worker.states import State
 
-COLOURS = {
-    State.QUEUED: "bright_black",
-    State.SENDING: "cyan",
-    State.SENT: "blue",
-    State.RETRYING: "yellow",
-    State.DELIVERED: "green",
-    State.FAILED: "red",
-    State.EXPIRED: "magenta",
-    State.UNCONFIRMED: "bright_yellow",
-    State.SUPPRESSED: "bright_black",
-    State.CANCELLED: "bright_black",
-}
 _SELDOM = (State.SUPPRESSED, State.CANCELLED)
 _BAR_WIDTH = 44
 _REASONS_SHOWN = 4
@@ -38,6 +27,12 @@ _FAULTS_SHOWN = 3
 _NOTES_SHOWN = 4
 _STORY_SHOWN = 6
 _ROOMY = 100  # columns from which the table has more of its own
+_NEVER_ASKED = (State.DELIVERED, State.SUPPRESSED)
+_LEFT_OUT: Mapping[str, str] = {
+    State.UNCONFIRMED: "may have arrived: only if you insist",
+    State.DELIVERED: "nobody gets it twice",
+    State.SUPPRESSED: "they had opted out",
+}
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SPARKS = " ▁▂▃▄▅▆▇█"
@@ -69,11 +64,11 @@ def title(now: Snapshot) -> RenderableType:
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     grid.add_column(justify="right", no_wrap=True)
     grid.add_row(head, Text(f"{now.elapsed_seconds:5.1f} s ", "bold"))
-    return Group(_rule(), grid)
+    return Group(_rule(now.heading), grid)
 
 
-def _rule() -> Rule:
-    return Rule(Text("delivery demo", "bold cyan"), align="left", style="cyan")
+def _rule(heading: str) -> Rule:
+    return Rule(Text(heading, "bold cyan"), align="left", style="cyan")
 
 
 def _time_left(now: Snapshot, remaining_seconds: float) -> Text:
@@ -110,8 +105,8 @@ def _states(now: Snapshot) -> Iterable[Text]:
 
 def _pace(now: Snapshot) -> list[Text]:
     return [
-        _line("accepted", f"{now.accepted_rate:,.0f}", _sparks(now.accepted_history, "blue")),
-        _line("finished", f"{now.finished_rate:,.0f}", _sparks(now.finished_history, "green")),
+        _line("accepted", f"{now.accepted_rate:,.0f}", sparks(now.accepted_history, "blue")),
+        _line("finished", f"{now.finished_rate:,.0f}", sparks(now.finished_history, "green")),
         _line("sends", f"{now.accepted_count:,}", Text(f"taken by Infobip, in {now.request_count:,} requests")),
         _line("retries", f"{now.retry_count:,}", _retries(now)),
     ]
@@ -153,7 +148,7 @@ def summary_title(end: Snapshot) -> RenderableType:
     fastest = max(end.accepted_history, default=0)
     sends = f"{end.accepted_count:,} sends, {end.retry_count:,} of them retries, in {end.request_count:,} requests"
     return Group(
-        _rule(),
+        _rule(end.heading),
         Text(f" {end.final_count:,} of {end.total:,} messages final after {end.elapsed_seconds:.1f} s", "bold"),
         Text(f" {sends}; up to {fastest:,.0f} a second", "dim"),
         Text(),
@@ -184,10 +179,10 @@ def checks_view(verdict: Verdict, story: Sequence[str]) -> RenderableType:
     return Group(Text(), *lines, Text())
 
 
-def faults_view(verdict: Verdict, logs: str) -> RenderableType:
+def faults_view(rows: Sequence[Row], logs: str) -> RenderableType:
     """Which rows differ, with examples, and where to look further."""
     lines: list[Text] = []
-    for row in verdict.rows:
+    for row in rows:
         if row.faults:
             lines.append(
                 Text(f" {_number(row.fate)}: {len(row.faults):,} of {row.planned:,} not as expected", "bold red")
@@ -205,6 +200,40 @@ def trouble_view(story: Sequence[str], logs: str) -> RenderableType:
 
 def _where(logs: str) -> Text:
     return Text(f" logs, kept: {logs}", overflow="fold")
+
+
+def preview_view(preview: Mapping[str, Any], counts: Mapping[str, int]) -> RenderableType:
+    """What failed and why, and what is left out. `counts`: how many messages of the batch are in each state."""
+    cost = preview["cost"]
+    price = f"some {cost['amount']:.2f} {cost['currency']} by the prices so far" if cost else "no price is known yet"
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for group in preview["groups"]:
+        _add_group(grid, group["state"], group["count"], group["reason"] or "")
+    grid.add_row()
+    for group in preview["left_out"]:
+        _add_group(grid, "left out", group["count"], group["reason"])
+    for state in _NEVER_ASKED:
+        if counts.get(state):
+            _add_group(grid, "left out", counts[state], state)
+    return Group(
+        _rule(f"{HEADING}: what a replay would send"),
+        Text(f" {preview['would_replay']:,} of {sum(counts.values()):,} failed or expired, for these reasons", "bold"),
+        Text(f" {preview['segments']:,} segments to send again: {price}", "dim"),
+        Text(),
+        Padding(grid, (0, 0, 1, 1)),
+    )
+
+
+def _add_group(grid: Table, name: str, count: int, reason: str) -> None:
+    sentence = _LEFT_OUT.get(reason) or explain(reason).split(". ")[0].rstrip(".")
+    style = COLOURS.get(name, "")
+    grid.add_row(
+        Text(name, style), Text(f"{count:,}", style), reason, Text("" if sentence == reason else sentence, "dim")
+    )
 
 
 def timeline_view(message: Mapping[str, Any]) -> RenderableType:
@@ -257,7 +286,7 @@ def bar(count: int, total: int, width: int = _BAR_WIDTH) -> str:
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def _sparks(history: Sequence[float], colour: str) -> Text:
+def sparks(history: Sequence[float], colour: str) -> Text:
     """A mark for each second, the highest being the fastest."""
     top = max(history, default=0.0)
     marks = (_SPARKS[max(1, round(value / top * 8)) if value > 0 else 0] for value in history[-_BAR_WIDTH:])

@@ -9,41 +9,58 @@ from typing import Annotated
 
 import typer
 
-from cli.consents import AsJson
-from cli.consents import app as consents_app
+from cli import batches, consents, credentials, event_endpoints, messages, surfaces
 from cli.errors import CommandError
+from cli.events import EXAMPLES as EVENT_EXAMPLES
+from cli.events import events
+from cli.inbound import EXAMPLES as INBOUND_EXAMPLES
+from cli.inbound import inbound
+from cli.lanes import lanes
+from cli.options import LOOK, RUN, SEND, SET_UP, STEER, examples
+from cli.replay import EXAMPLES as REPLAY_EXAMPLES
+from cli.replay import replay
+from cli.send import EXAMPLES as SEND_EXAMPLES
+from cli.send import send
+from cli.watch import EXAMPLES as WATCH_EXAMPLES
+from cli.watch import watch
 from worker.words import Scope
 
 app = typer.Typer(
     name="delivery",
     help="SMS and MMS delivery through Infobip.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 token_app = typer.Typer(help="Tokens that callers of the API show.", no_args_is_help=True)
-app.add_typer(token_app, name="token")
-app.add_typer(consents_app, name="consents")
-
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder of the embedded servers, keys and logs.  [default: .delivery]"),
+    typer.Option("--data-dir", help="Folder of the embedded servers, keys and logs.", show_default=".delivery"),
 ]
 PortNumber = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Port to serve on.")]
 Host = Annotated[str, typer.Option("--host", help="Address to serve on; 0.0.0.0 for all.")]
 
 
-@app.command()
+@app.command(epilog=examples("delivery migrate"), rich_help_panel=SET_UP)
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to this version's tables."""
+    url = _database_url(data_dir)
+    from worker.migrations import upgrade
+
+    with _database_errors():
+        upgrade(url)
+
+
+@app.command(epilog=examples("delivery up", "delivery up --port 8080 --workers 4"), rich_help_panel=RUN)
 def up(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API.  [default: 8000]")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API.", show_default="8000")] = None,
     sandbox_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the sandbox.  [default: 8001]")
+        int | None, typer.Option(min=1, max=65535, help="Port of the sandbox.", show_default="8001")
     ] = None,
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65533, help="First of the three ports of the workers' metrics; 0 for none.  [default: 9100]"
+            min=0, max=65533, help="First of the three ports of the workers' metrics; 0 for none.", show_default="9100"
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -64,20 +81,22 @@ def up(
     Stack(options).run()
 
 
-@app.command()
+@app.command(epilog=examples("delivery demo"), rich_help_panel=RUN)
 def demo(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API.  [default: a free one]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the API.", show_default="a free one")
+    ] = None,
     sandbox_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the sandbox.  [default: a free one]")
+        int | None, typer.Option(min=1, max=65535, help="Port of the sandbox.", show_default="a free one")
     ] = None,
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65533, help="First of the workers' metrics ports; 0 for none.  [default: three free ones]"
+            min=0, max=65533, help="First of the workers' metrics ports; 0 for none.", show_default="three free ones"
         ),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder to use and keep.  [default: a temporary one, removed afterwards]")
+        Path | None, typer.Option(help="Folder to use and keep.", show_default="a temporary one, removed afterwards")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for each send queue.")] = 2,
     messages: Annotated[int, typer.Option(min=60, max=10_000, hidden=True)] = 5_000,
@@ -96,17 +115,7 @@ def demo(
     raise typer.Exit(run_demo(options))
 
 
-@app.command()
-def migrate(data_dir: DataDir = None) -> None:
-    """Bring the database to this version's tables."""
-    url = _database_url(data_dir)
-    from worker.migrations import upgrade
-
-    with _database_errors():
-        upgrade(url)
-
-
-@app.command()
+@app.command(epilog=examples("delivery api --host 0.0.0.0"), rich_help_panel=RUN)
 def api(port: PortNumber = None, host: Host = "127.0.0.1", data_dir: DataDir = None) -> None:
     """Serve the HTTP API."""
     _database_url(data_dir)
@@ -129,7 +138,12 @@ def api(port: PortNumber = None, host: Host = "127.0.0.1", data_dir: DataDir = N
     )
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "delivery worker --queues transactional", "delivery worker --queues marketing,upkeep --processes 4"
+    ),
+    rich_help_panel=RUN,
+)
 def worker(
     queues: Annotated[str, typer.Option("--queues", help="Queues to work on, comma-separated.")],
     processes: Annotated[int, typer.Option(min=1, max=64, help="Pool processes.")] = 2,
@@ -160,7 +174,7 @@ def worker(
     celery_app.worker_main([*argv, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 
-@app.command()
+@app.command(epilog=examples("delivery beat"), rich_help_panel=RUN)
 def beat(data_dir: DataDir = None) -> None:
     """Run Celery beat, which has the workers look at what is due. One is enough; two do no harm."""
     _database_url(data_dir)
@@ -170,7 +184,7 @@ def beat(data_dir: DataDir = None) -> None:
     celery_app.start(["beat", "-l", settings().log_level])
 
 
-@app.command()
+@app.command(epilog=examples("delivery sandbox --push-retry-seconds 1"), rich_help_panel=RUN)
 def sandbox(
     port: PortNumber = None,
     host: Host = "127.0.0.1",
@@ -194,7 +208,13 @@ def sandbox(
     serve(host, number, Settings() if push_retry_seconds is None else Settings(push_retry_seconds))
 
 
-@token_app.command("create")
+@token_app.command(
+    "create",
+    epilog=examples(
+        "delivery token create --name shop --scope send",
+        'export DELIVERY_API_TOKEN="$(delivery token create --name me --scope read --scope replay)"',
+    ),
+)
 def create_token(
     name: Annotated[str, typer.Option("--name", help="What the token is for, as lists show it.")],
     scope: Annotated[list[Scope], typer.Option("--scope", help="What it allows; may be given several times.")],
@@ -210,27 +230,19 @@ def create_token(
     print(token)
 
 
-@app.command()
-def inbound(
-    sender: Annotated[str | None, typer.Option("--from", help="Written by this number.")] = None,
-    to: Annotated[str | None, typer.Option("--to", help="Written to this number of yours.")] = None,
-    action: Annotated[str | None, typer.Option("--action", help="Such as opt_out, help or near_miss.")] = None,
-    credential: Annotated[str | None, typer.Option("--credential", help="By name or id.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most messages shown.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List what handsets wrote, newest first."""
-    from cli.api_client import ApiClient
-    from cli.tables import print_json, print_table
-
-    with ApiClient() as client:
-        query = {"from": sender, "to": to, "action": action, "credential": credential}
-        items = list(client.items("/v1/inbound", limit, **query))
-    if as_json:
-        print_json({"items": items})
-    else:
-        names = ("id", "received_at", "credential", "channel", "from", "to", "action", "consent", "reply_id", "text")
-        print_table(names, items)
+app.add_typer(token_app, name="token", rich_help_panel=SET_UP)
+app.add_typer(credentials.app, rich_help_panel=SET_UP)
+app.add_typer(surfaces.app, rich_help_panel=SET_UP)
+app.add_typer(event_endpoints.app, rich_help_panel=SET_UP)
+app.command("send", epilog=SEND_EXAMPLES, rich_help_panel=SEND)(send)
+app.command("watch", epilog=WATCH_EXAMPLES, rich_help_panel=LOOK)(watch)
+app.command("events", epilog=EVENT_EXAMPLES, rich_help_panel=LOOK)(events)
+app.command("inbound", epilog=INBOUND_EXAMPLES, rich_help_panel=LOOK)(inbound)
+app.command("lanes", epilog=examples("delivery lanes"), rich_help_panel=LOOK)(lanes)
+app.add_typer(messages.app, rich_help_panel=LOOK)
+app.command("replay", epilog=REPLAY_EXAMPLES, rich_help_panel=STEER)(replay)
+app.add_typer(batches.app, rich_help_panel=STEER)
+app.add_typer(consents.app, rich_help_panel=STEER)
 
 
 def _database_url(data_dir: Path | None) -> str:

@@ -1,6 +1,8 @@
 """A small plan of a demo, and what it may find at the end: everything as expected, or one message otherwise."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cli.demo_plan import (
@@ -17,6 +19,7 @@ from cli.demo_plan import (
     judge,
     make_plan,
 )
+from cli.demo_replay import SENT_AGAIN, FoundReplay
 from worker.reasons import OPTED_OUT
 from worker.sentences import explain
 
@@ -75,3 +78,31 @@ def judge_with(change: Callable[[FoundMessage], FoundMessage], name: str) -> Ver
     index = next(index for index, wanted in enumerate(PLAN.messages) if wanted.fate.name == name)
     found[index] = change(found[index])
     return judge(PLAN, found, replies_of(PLAN), acceptances_of(PLAN), 0)
+
+
+def replay_as_expected(plan: Plan) -> FoundReplay:
+    """Of a batch in which everything ended as expected."""
+    before = found_as_expected(plan)
+    fates = {wanted.to.removeprefix("+"): wanted.fate for wanted in plan.messages}
+    messages = [replace(one, id=f"again-{one.id}") for one in before if one.state in SENT_AGAIN]
+    groups = Counter((one.state, fates[one.to].says) for one in messages)
+    left_out = [{"reason": "unconfirmed", "count": sum(one.state == "unconfirmed" for one in before)}]
+    again = [{"reason": "already_replayed", "count": len(messages)}, *left_out]
+    return FoundReplay(
+        preview={
+            "would_replay": len(messages),
+            "groups": [{"state": state, "reason": why, "count": count} for (state, why), count in groups.items()],
+            "left_out": left_out,
+            "segments": len(messages),
+            "cost": {"amount": 1.5, "currency": "EUR"},
+        },
+        first={"id": "replay", "accepted": len(messages), "left_out": left_out},
+        second={"id": "replay", "accepted": 0, "left_out": again},
+        source={"id": "source", "replays": ["replay"]},
+        batch={"id": "replay", "replay_of": "source", "total": len(messages)},
+        before=before,
+        after=before,
+        messages=messages,
+        acceptances=[acceptance(one.to) for one in messages if one.reports for _ in range(one.attempts)],
+        duplicates_refused=0,
+    )

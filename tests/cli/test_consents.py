@@ -2,130 +2,37 @@
 where it does not work."""
 
 import contextlib
-import io
-import json
 import os
 import re
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from cryptography.fernet import Fernet
 from sqlalchemy import text
 
-from cli.environment import settings_in, without_settings
-from cli.main import run
+from cli.environment import without_settings
 from cli.ports import free_port
 from cli.programs import delivery_command
-from cli.readiness import answers_ok
-from tests.processes import wait_for
+from tests.cli.shell import Delivery, Done, failure
 from worker import tokens
 from worker.db import make_engine, open_session
 from worker.words import Scope
 
-ADMIN = "bootstrap-token-of-the-tests"
 ANNA, BERT = "14155550101", "14155550102"
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Delivery = Callable[..., Done]
-
-
-@pytest.fixture(scope="module")
-def address(database_url: str, redis_url: str) -> Iterator[str]:
-    """Where an API process answers."""
-    port = free_port()
-    environment = {
-        **without_settings(os.environ),
-        "DELIVERY_DATABASE_URL": database_url,
-        "DELIVERY_REDIS_URL": redis_url,
-        "DELIVERY_SECRET_KEYS": Fernet.generate_key().decode(),
-        "DELIVERY_BOOTSTRAP_TOKEN": ADMIN,
-    }
-    command = [*delivery_command(), "api", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: answers_ok(port, "/readyz"), 30)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-@pytest.fixture(scope="module")
-def administrator(address: str) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {ADMIN}"}
-    with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=30) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def main(administrator: httpx.Client) -> dict[str, Any]:
-    """A credential."""
-    body = {"name": "main", "base_url": "https://abc123.api.infobip.com", "api_key": "0123456789abcdef"}
-    answer = administrator.post("/v1/credentials", json=body)
-    assert answer.status_code == 201
-    credential: dict[str, Any] = answer.json()
-    return credential
-
-
-@pytest.fixture
-def delivery(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Delivery:
-    """The command, as from a shell with these variables; `typed` comes by standard input."""
-    for name in settings_in(os.environ):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(tmp_path)
-
-    def deliver(*arguments: str, typed: bytes = b"", **variables: str) -> Done:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["delivery", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed)))
-        with pytest.raises(SystemExit) as exit_:
-            run()
-        said = capsys.readouterr()
-        return Done(int(exit_.value.code or 0), said.out, said.err)
-
-    return deliver
-
-
-@pytest.fixture
-def at_home(
-    delivery: Delivery, address: str, main: dict[str, Any], database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Delivery:
-    """The command where both variables are set, and nothing is known of anybody."""
+@pytest.fixture(autouse=True)
+def _nothing_is_known_of_anybody(main: dict[str, Any], database_url: str) -> None:
     engine = make_engine(database_url)
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE consent, consent_change, inbound_message"))
     engine.dispose()
-    monkeypatch.setenv("DELIVERY_API_URL", address)
-    monkeypatch.setenv("DELIVERY_API_TOKEN", ADMIN)
-    return delivery
-
-
-def failure(done: Done) -> str:
-    """The one line."""
-    assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("delivery: ")
-    assert done.err.count("\n") == 1
-    return done.err.removeprefix("delivery: ")
 
 
 # One number
@@ -241,12 +148,12 @@ def test_file_that_is_refused_half_way_up_is_told_in_the_api_s_words(at_home: De
     assert f'the column "{ANNA}" is not known' in failure(at_home("consents", "import", "many.csv"))
 
 
-def test_progress_is_drawn_on_a_terminal(address: str, main: dict[str, Any], tmp_path: Path) -> None:
+def test_progress_is_drawn_on_a_terminal(address: str, token: str, tmp_path: Path) -> None:
     (tmp_path / "many.csv").write_text("to,state\n" + f"{ANNA},none\n" * 50_000)
     environment = {
         **without_settings(os.environ),
         "DELIVERY_API_URL": address,
-        "DELIVERY_API_TOKEN": ADMIN,
+        "DELIVERY_API_TOKEN": token,
         "TERM": "xterm",
         "COLUMNS": "100",
     }

@@ -14,8 +14,10 @@ import pytest
 from cli.account import temporary_folder
 from cli.demo import DemoOptions, _stack_options
 from cli.demo_plan import FATES
+from cli.demo_replay import SENT_AGAIN
 from cli.environment import without_settings
 
+REPLAYED_COUNT = sum(fate.ends_as in SENT_AGAIN for fate in FATES)
 COMMAND = [sys.executable, "-m", "cli.main", "demo", "--messages", "300", "--workers", "1"]
 
 
@@ -57,11 +59,13 @@ def test_demo_ends_as_expected_in_plain_lines_and_leaves_no_folder(temporary: Pa
     assert (process.returncode, lines[-1]) == (0, "demo: 300 of 300 as expected"), out + err
     assert "\x1b" not in out
     assert sum("s valid" in line for line in lines) > 10
-    assert len([line for line in lines if line.endswith("✓")]) == len(FATES)
+    assert len([line for line in lines if line.endswith("✓")]) == len(FATES) + REPLAYED_COUNT
     assert "attempt 2: DELIVERED_TO_HANDSET" in out
     assert re.search(r"^ STOP .* 2 suppressed +2 suppressed +✓$", out, re.M)
     assert "✓ nothing of the batch went to the 2 who had opted out" in out
     assert "✓ each STOP and START of a handset was answered once, in 4 replies" in out
+    assert "✓ ordered twice, sent once: the second order found all 50 replayed already" in out
+    assert "✓ nothing changed in the first batch: its 239 delivered ones were left alone" in out
     assert max(len(line) for line in lines if not re.match(r" *[\d.]+ s  ", line)) <= 80
     assert list(temporary.glob("delivery-demo-*")) == []
 

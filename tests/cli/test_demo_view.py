@@ -11,7 +11,15 @@ from rich.console import Console, RenderableType
 from cli import demo_view
 from cli.demo_plan import FATES, judge, make_plan
 from cli.demo_progress import Snapshot, what_goes_on
-from tests.cli.demo_findings import NOW, PLAN, acceptances_of, found_as_expected, judge_with, replies_of
+from tests.cli.demo_findings import (
+    NOW,
+    PLAN,
+    acceptances_of,
+    found_as_expected,
+    judge_with,
+    replay_as_expected,
+    replies_of,
+)
 from worker.states import State
 
 GOOD = judge(PLAN, found_as_expected(PLAN), replies_of(PLAN), acceptances_of(PLAN), 0)
@@ -110,7 +118,7 @@ def test_summary_of_a_difference_tells_both_states_and_an_example() -> None:
     text = "\n".join(drawn(demo_view.summary_view(BAD, 80)))
     assert re.search(r"9 unconfirmed +8 unconfirmed +✗\n +1 sent\n", text)
     (faulty,) = [row for row in BAD.rows if row.faults]
-    faults = drawn(demo_view.faults_view(BAD, "/tmp/demo/logs"))
+    faults = drawn(demo_view.faults_view(BAD.rows, "/tmp/demo/logs"))
     assert faults[0] == " …9010: 1 of 9 not as expected"
     assert faults[1] == f"   {faulty.faults[0][0]}  is sent, expected unconfirmed"
     assert " logs, kept: /tmp/demo/logs" in faults
@@ -124,6 +132,29 @@ def test_checks_and_last_line_read_in_80_columns() -> None:
     assert max(map(len, lines)) <= 80
     assert drawn(demo_view.last_line(GOOD)) == ["demo: 300 of 300 as expected"]
     assert drawn(demo_view.last_line(None)) == ["demo: stopped before its end"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_preview_tells_what_failed_and_why_and_what_is_left_out(width: int) -> None:
+    preview = {
+        **replay_as_expected(PLAN).preview,
+        "would_replay": 765,
+        "segments": 1_530,
+        "groups": [{"state": "failed", "reason": "EC_TEMPLATE_NOT_MATCHED", "count": 1_150}],
+    }
+    lines = drawn(demo_view.preview_view(preview, {"delivered": 4_055, "failed": 765, "suppressed": 180}), width)
+    assert max(map(len, lines)) <= width
+    text = re.sub(r"\s+", " ", "\n".join(lines))
+    assert "765 of 5,000 failed or expired, for these reasons" in text
+    assert "1,530 segments to send again: some 1.50 EUR by the prices so far" in text
+    assert "failed 1,150 EC_TEMPLATE_NOT_MATCHED The text" in text
+    assert "left out 9 unconfirmed may have arrived" in text
+    assert "left out 4,055 delivered nobody" in text
+
+
+def test_preview_without_prices_says_so() -> None:
+    preview = {**replay_as_expected(PLAN).preview, "cost": None}
+    assert any(line.endswith("no price is known yet") for line in drawn(demo_view.preview_view(preview, {"failed": 1})))
 
 
 def test_timeline_is_a_line_for_each_event() -> None:

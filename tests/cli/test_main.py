@@ -1,22 +1,29 @@
 """The `delivery` command as it is called from a shell."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from cli.environment import settings_in, without_settings
 from cli.main import app, run
+from cli.programs import delivery_command
+from tests.documents import spans
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cli.main"]
 
 
 def delivery(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(__file__).parents[2])
-    environment = {**without_settings(os.environ), "PYTHONPATH": root, "NO_COLOR": "1", **variables}
+    environment = {**without_settings(os.environ), "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **variables}
     return subprocess.run([*COMMAND, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -80,9 +87,81 @@ def test_token_is_printed_bare_beside_a_running_stack(database_url: str, tmp_pat
     assert len(done.stdout.split()) == 1
 
 
-def test_help_names_every_command(tmp_path: Path) -> None:
+def leaves(group: Any = get_command(app), path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+each_command = pytest.mark.parametrize("command", dict(leaves()).items(), ids=lambda item: " ".join(item[0]))
+
+
+def test_help_names_every_command_under_a_heading(tmp_path: Path) -> None:
     done = delivery("--help", cwd=tmp_path)
     commands = get_command(app).commands
     assert {"up", "demo", "token"} <= set(commands)
     for command in commands:
         assert f" {command} " in done.stdout
+    headings = re.findall(r"^╭─ ([\w ]+) ─", done.stdout, re.MULTILINE)
+    assert headings == ["Options", "Set up", "Run", "Send", "Look", "Steer"]
+
+
+@each_command
+def test_every_command_says_what_it_does_and_each_of_its_examples_can_be_read(
+    command: tuple[tuple[str, ...], Any],
+) -> None:
+    path, found = command
+    assert found.help
+    examples = re.findall(r"^\$ (.+)$", found.epilog or "", re.MULTILINE)
+    assert examples, "its epilog holds no examples(...)"
+    for example in examples:
+        # An example may set a variable to what the command prints.
+        words = shlex.split(re.sub(r'^export \w+="\$\((.*)\)"$', r"\1", example))
+        assert words[: len(path) + 1] == ["delivery", *path]
+        found.make_context("delivery", words[len(path) + 1 :])
+
+
+@each_command
+def test_help_of_a_command_cuts_no_option_off_at_100_columns(command: tuple[tuple[str, ...], Any]) -> None:
+    path, found = command
+    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}).output
+    for option in found.params:
+        if not option.hidden:
+            assert all(name in shown for name in option.opts if name.startswith("--"))
+
+
+def test_help_reads_nothing_that_only_a_command_needs() -> None:
+    program = "import sys, cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = {"httpx", "sqlalchemy", "celery", "fastapi", "cryptography", "rich.table", "worker.settings"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+COMPLETIONS = {
+    "delivery messages list --state fai": ["failed"],
+    "delivery replay x --state un": ["unconfirmed"],
+    "delivery events --types message.delivered,lane": ["message.delivered,lane", "message.delivered,lane.held"],
+    "delivery event-endpoints create --types inbound.op": ["inbound.opt_out", "inbound.opt_in"],
+    "delivery surfaces create --channel ": ["sms", "mms"],
+    "delivery credentials update kite --unset opt_in": ["opt_in_keywords", "opt_in_message"],
+    "delivery batches res": ["resume", "reschedule"],
+}
+
+
+@pytest.mark.parametrize("typed", COMPLETIONS)
+def test_shell_is_offered_the_words_of_closed_sets(typed: str, tmp_path: Path) -> None:
+    words = typed.split(" ")
+    shell = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1), "_DELIVERY_COMPLETE": "complete_bash"}
+    done = subprocess.run(
+        delivery_command(), env={**os.environ, **shell}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert set(COMPLETIONS[typed]) <= set(done.stdout.split())
+    assert all(word.startswith(words[-1]) for word in done.stdout.split())
+
+
+@each_command
+def test_every_command_is_in_the_document(command: tuple[tuple[str, ...], Any]) -> None:
+    name = " ".join(("delivery", *command[0]))
+    assert any(f"{span} ".startswith(f"{name} ") for span in spans(ROOT / "docs/cli.md"))

@@ -1,0 +1,90 @@
+"""From a file's columns to rows as the API takes them: which column holds the recipient, which fills a placeholder."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cli.errors import CommandError
+from worker.rendering import placeholders
+from worker.rows import BadRow
+
+RECIPIENTS = ("to", "phone", "msisdn", "number", "mobile", "recipient")
+ROW_FIELDS = frozenset({"to", "text", "variables", "callback_data", "content_template_id", "principal_entity_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """Names of columns; `fills` gives them by placeholder."""
+
+    to: str
+    fills: Mapping[str, str]
+    callback_data: str | None = None
+
+    def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """One row in the API's form. What is missing stays away: the API says of it what it says. Errors: BadRow."""
+        row: dict[str, Any] = {"to": _text(values, self.to) or ""}
+        if self.fills:
+            found = {name: _text(values, column) for name, column in self.fills.items()}
+            row["variables"] = {name: text for name, text in found.items() if text is not None}
+        if self.callback_data is not None and (data := _text(values, self.callback_data)):
+            row["callback_data"] = data
+        return row
+
+
+def map_columns(
+    columns: Sequence[str],
+    text: str,
+    to: str | None = None,
+    named: Mapping[str, str] | None = None,
+    callback_data: str | None = None,
+) -> ColumnMap:
+    """`named`: columns by placeholder, where they are called otherwise. Errors: CommandError, listing the columns."""
+    named = named or {}
+    wanted = placeholders(text)
+    for name in named:
+        if name not in wanted:
+            there = ", ".join(f"{{{{{other}}}}}" for other in sorted(wanted)) or "none"
+            raise CommandError(f"--map names {{{{{name}}}}}, which the text does not hold; its placeholders: {there}")
+    fills: dict[str, str] = {}
+    for name in sorted(wanted):
+        advice = f"name it with --map '{name}=Column'"
+        fills[name] = _column(columns, [named.get(name, name)], f"for {{{{{name}}}}}", advice)
+    return ColumnMap(
+        to=_column(columns, RECIPIENTS if to is None else [to], "for the recipient", "name it with --to COLUMN"),
+        fills=fills,
+        callback_data=None
+        if callback_data is None
+        else _column(columns, [callback_data], "for the callback data", "correct --callback-data"),
+    )
+
+
+def is_row(values: Mapping[str, Any]) -> bool:
+    """Whether an object is a row in the API's own form already."""
+    return "to" in values and values.keys() <= ROW_FIELDS
+
+
+def _column(columns: Sequence[str], names: Iterable[str], purpose: str, advice: str) -> str:
+    """The first of these names that a column has: exactly, else but for case and spaces."""
+    there = ", ".join(column or '""' for column in columns[:50])
+    for name in names:
+        found = [column for column in columns if column == name] or [
+            column for column in columns if _folded(column) == _folded(name)
+        ]
+        if len(found) > 1:
+            raise CommandError(f"the column {found[0]!r} stands twice: {purpose} there must be one; {advice}")
+        if found:
+            return found[0]
+    raise CommandError(f"there is no column {purpose}: {advice}; the columns: {there}")
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.replace("_", " ").casefold().split())
+
+
+def _text(values: Mapping[str, Any], column: str) -> str | None:
+    value = values.get(column)
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRow(column, "must be text or a number")
+    return str(value)

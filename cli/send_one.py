@@ -1,0 +1,82 @@
+"""One message, sent under an idempotency key and followed to its end."""
+
+import time
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import typer
+
+from cli.api_client import ApiClient, ApiRefusal
+from cli.audience import key_of
+from cli.errors import CommandError
+from cli.options import say
+from cli.send_check import encoding_of, read_row
+from cli.send_file import INTERRUPTED, check_reading, is_earlier, read_surface
+from cli.tables import clock, print_facts, print_json
+from cli.waiting import SOME_UNDELIVERED, patiently
+from worker.rows import BadRow
+from worker.segments import count
+from worker.states import FINAL, State
+
+_LOOK_SECONDS = 0.5
+
+
+def send_one(message: dict[str, Any], key: str | None, *, dry_run: bool, waits: bool | None, as_json: bool) -> int:
+    """`message` in the API's words. The exit code. Errors: CommandError, where nothing was sent."""
+    with ApiClient() as api:
+        if dry_run:
+            return _tell_dry_run(api, message, as_json)
+        if waits is not False:
+            check_reading(api, message)
+        body = orjson.dumps(message)
+        key = key or key_of(body)
+        try:
+            answer, asked_at = api.create("/v1/messages", key, lambda: body, say)
+        except ApiRefusal as refusal:
+            if refusal.status == 409:
+                raise CommandError(f"the key {key} came with another message before: give another --key") from refusal
+            raise
+        if not as_json:
+            print(f"message {answer['id']}: {answer['state']}")
+            print(f"key {key}: the same command again sends nothing twice")
+            with suppress(CommandError):  # a token that may send may not be one that reads
+                created_at = api.read(f"/v1/messages/{answer['id']}")["created_at"]
+                if is_earlier(created_at, asked_at):
+                    print(f"it is that of {clock(created_at)}: nothing was sent now, another --key would send again")
+        answer["idempotency_key"] = key
+        if waits or (waits is None and "send_at" not in message):
+            answer["message"] = _wait(api, answer["id"])
+    if as_json:
+        print_json(answer)
+    elif "message" in answer:
+        print(f"{answer['message']['state']}: {answer['message']['reason'] or ''}".rstrip(": "))
+    return 0 if answer.get("message", {"state": State.DELIVERED})["state"] == State.DELIVERED else SOME_UNDELIVERED
+
+
+def _tell_dry_run(api: ApiClient, message: dict[str, Any], as_json: bool) -> int:
+    surface = read_surface(api, message)
+    try:
+        to, text = read_row(message, None, surface["default_country"])
+    except BadRow as error:
+        raise CommandError(f"{error.field}: {error.reason}") from error
+    segments = count(text)
+    facts = {"to": to, "segments": segments.parts, "encoding": encoding_of(segments), "text": text}
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts.items())
+        print("\nnothing was sent")
+    return 0
+
+
+def _wait(api: ApiClient, message_id: str) -> dict[str, Any]:
+    try:
+        while True:
+            found: dict[str, Any] = patiently(lambda: api.read(f"/v1/messages/{message_id}"))
+            if found["state"] in FINAL:
+                return found
+            time.sleep(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        say(f"delivery: the message goes on without you: `delivery messages get {message_id}` shows it")
+        raise typer.Exit(INTERRUPTED) from None
