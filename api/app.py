@@ -11,11 +11,27 @@ from starlette.types import Receive, Scope, Send
 
 from api import auth, problems
 from api.announcing import announce
+from api.audiences import MOST_AT_ONCE
 from api.documentation import DESCRIPTION, TAGS, complete
 from api.edge import Edge
 from api.group_commit import GroupCommit
 from api.recent import Recent
-from api.routes import batches, consents, credentials, health, inbound, messages, reports, surfaces, webhooks
+from api.routes import (
+    batches,
+    consents,
+    credentials,
+    event_endpoints,
+    events,
+    health,
+    inbound,
+    lanes,
+    messages,
+    replays,
+    reports,
+    steering,
+    surfaces,
+    webhooks,
+)
 from api.shortcut import Shortcut
 from api.single_sends import write_sends
 from worker import nudges
@@ -26,8 +42,13 @@ from worker.secrets import BadSecretKeys, check_keys
 ROUTERS = (
     messages.router,
     batches.router,
+    steering.router,
+    replays.router,
     reports.router,
+    events.router,
+    event_endpoints.router,
     inbound.router,
+    lanes.router,
     consents.router,
     surfaces.router,
     credentials.router,
@@ -98,6 +119,7 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     app.state.lone_sends = anyio.CapacityLimiter(_WAITING_THREADS)
+    app.state.audiences = anyio.CapacityLimiter(MOST_AT_ONCE)
     app.state.said_consents = anyio.CapacityLimiter(_CONSENT_THREADS)
     groups = app.state.group_commits.values()
     for group in groups:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from api.bodies import JsonBody
+from api.bodies import JsonBody, JsonOrLines
 
 DESCRIPTION = """
 Hand SMS to Infobip through **surfaces**: each names a channel, a message type, a credential (an Infobip account) and a
@@ -20,8 +20,13 @@ Every POST that creates takes an `Idempotency-Key`: the same request twice does 
 
 TAGS = [
     {"name": "Messages", "description": "Send one message, find messages, and read the timeline of each."},
-    {"name": "Batches", "description": "Send up to 10,000 messages in one request, and see how far they are."},
+    {
+        "name": "Batches",
+        "description": "Send up to 10,000 messages in one request, or a million as NDJSON; see how far they are.",
+    },
     {"name": "Reports", "description": "Every recorded delivery report, as a feed without gaps."},
+    {"name": "Events", "description": "What happened, as a feed without gaps, or pushed to addresses of yours."},
+    {"name": "Lanes", "description": "What waits where, for how long, and what holds it."},
     {"name": "Inbound", "description": "What handsets wrote, what it made of consent, and how it was answered."},
     {"name": "Consents", "description": "What people have said of marketing: read, set, imported, exported."},
     {"name": "Surfaces", "description": "What a send names: channel, message type, credential, sender."},
@@ -83,12 +88,15 @@ def _complete_operation(operation: dict[str, Any], route: APIRoute, method: str,
         "content": {"application/problem+json": problem},
     }
     for dependency in route.dependant.dependencies:
-        if not isinstance(dependency.call, JsonBody):
+        body = dependency.call.json if isinstance(dependency.call, JsonOrLines) else dependency.call
+        if not isinstance(body, JsonBody):
             continue
-        schema = dependency.call.model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema = body.model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[schema["title"]] = schema
         reference = {"$ref": f"#/components/schemas/{schema['title']}"}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+        # Beside what the route says itself of its body.
+        described = operation.setdefault("requestBody", {"required": True}).setdefault("content", {})
+        described["application/json"] = {"schema": reference}
         if method == "POST":
             operation.setdefault("parameters", []).append(_KEY_HEADER)

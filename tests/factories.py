@@ -66,9 +66,10 @@ def make_batch(
     validity: timedelta = timedelta(hours=1),
     left: timedelta | None = None,
     due_in: timedelta = timedelta(0),
+    pace: int | None = None,
 ) -> list[UUID]:
-    """A batch with one queued message a recipient; its message IDs, in order. `left` of its validity, or all of it.
-    Commits."""
+    """A batch with one queued message a recipient; its message IDs, in order. `left` of its validity, or all of it;
+    so many of them due a second, or all at once. Commits."""
     now = database_now(session)
     expires_at = now + (validity if left is None else left)
     batch = Batch(
@@ -80,8 +81,10 @@ def make_batch(
         principal_entity_id=ENTITY,
         content_template_id=TEMPLATE,
         validity_seconds=int(validity.total_seconds()),
+        messages_per_second=pace,
         total=len(recipients),
         expires_at=expires_at,
+        created_at=now,
     )
     session.add(batch)
     messages = [
@@ -90,11 +93,11 @@ def make_batch(
             surface_id=lane.surface_id,
             lane_id=lane.id,
             recipient=recipient,
-            next_attempt_at=now + due_in,
+            next_attempt_at=now + due_in + timedelta(seconds=place / pace if pace else 0),
             expires_at=expires_at,
             validity_seconds=batch.validity_seconds,
         )
-        for recipient in recipients
+        for place, recipient in enumerate(recipients)
     ]
     session.add_all(messages)
     session.flush()

@@ -167,7 +167,7 @@ def note_overtaken(
     code: str | None = None,
     detail: str | None = None,
 ) -> None:
-    """Nobody is to send it again, or to ask about it."""
+    """Nobody is to send it again, or to ask about it. Nor is anything told: a message's delivery is its last event."""
     transitions.settle(message.id, message.number, outcome, code, detail)
 
 

@@ -189,7 +189,7 @@ def _hold(
         (
             Told(EventType.LANE_HELD, row.id, reason=reason, kind=kind, next_at=row.at)
             for row in held
-            if row.was is None
+            if row.was != kind
         ),
     )
     for row in held:

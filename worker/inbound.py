@@ -78,6 +78,7 @@ _OLDEST = text("SELECT id, credential_id FROM inbound_message WHERE action IS NU
 _ONE = text(f"SELECT {_FIELDS} FROM inbound_message WHERE id = :id AND action IS NULL")
 _SET_ASIDE = text(f"""
     UPDATE inbound_message SET action = '{Action.NONE}', no_reply = '{replies.FAILED}' WHERE id = :id AND action IS NULL
+    RETURNING id
 """)
 # Of the oldest, those of one credential: all that is not settled yet must not be read for each group.
 _UNSETTLED = text(f"""
@@ -190,8 +191,13 @@ def _settle_oldest(engine: Engine, settings: Settings) -> int:
             log_bug(_log, "inbound_not_settled", error, inbound_id=str(oldest.id), is_answered=answers)
         else:
             return 1
-    transact(engine, lambda session: session.execute(_SET_ASIDE, {"id": oldest.id}))
+    transact(engine, partial(_set_aside, message_id=oldest.id))
     return 1
+
+
+def _set_aside(session: Session, message_id: UUID) -> None:
+    aside = session.execute(_SET_ASIDE, {"id": message_id}).scalars()
+    events.tell(session, [Told(EventType.INBOUND_NONE, found) for found in aside])
 
 
 def _settle_one(session: Session, oldest: Any, settings: Settings, *, answers: bool) -> None:

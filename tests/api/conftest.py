@@ -59,7 +59,7 @@ def address(environment: pytest.MonkeyPatch, nudges: Nudges) -> Iterator[str]:
     """Where the application answers."""
     from api.app import create_app
 
-    for module in ("api.announcing", "api.routes.batches", "api.routes.webhooks"):
+    for module in ("api.announcing", "api.routes.steering", "api.routes.webhooks"):
         environment.setattr(f"{module}.nudge", lambda *nudge: nudges.sent.append(nudge))
     environment.setattr("worker.nudges.stop", lambda: None)  # for the whole process, and other modules still nudge
     server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_config=None, access_log=False))

@@ -1,6 +1,8 @@
 """What the tests of failing servers and processes give to a running system, ask of it, and do beside it."""
 
 import itertools
+import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,6 +85,14 @@ def log_of(system: System, name: str) -> list[str]:
 def pids(system: System) -> dict[str, int | None]:
     system.stack.watch()
     return {name: system.stack.pid_of(name) for name in (*WORKERS, "api", "beat")}
+
+
+def killed_and_back(system: System, name: str) -> None:
+    """SIGKILL to a process of the stack, parent and children; returns when another has taken its place."""
+    pid = system.stack.pid_of(name)
+    assert pid is not None
+    os.killpg(os.getpgid(pid), signal.SIGKILL)
+    wait_for(lambda: system.stack.watch() or system.stack.pid_of(name) not in (None, pid), 30)
 
 
 def query(system: System, statement: str, *values: object) -> list[tuple[Any, ...]]:

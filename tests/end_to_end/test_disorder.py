@@ -1,19 +1,15 @@
 """Reports before answers, lost answers, killed processes, restarted servers: the same ends, and no second copy."""
 
-import os
-import signal
-
 from tests.end_to_end.conftest import System
-from tests.end_to_end.observing import assert_each_delivered_once, recipient, recipients, single, submissions_of
+from tests.end_to_end.observing import (
+    assert_each_delivered_once,
+    killed_and_back,
+    recipient,
+    recipients,
+    single,
+    submissions_of,
+)
 from tests.processes import wait_for
-
-
-def killed_and_back(system: System, name: str) -> None:
-    """SIGKILL to a process of the stack, parent and children; returns when another has taken its place."""
-    pid = system.stack.pid_of(name)
-    assert pid is not None
-    os.killpg(os.getpgid(pid), signal.SIGKILL)
-    wait_for(lambda: system.stack.watch() or system.stack.pid_of(name) not in (None, pid), 30)
 
 
 def test_a_report_that_overtakes_its_answer_counts(system: System) -> None:

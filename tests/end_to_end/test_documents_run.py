@@ -35,11 +35,10 @@ SETTLED = """until [ "$(for state in queued sending sent; do call "$API/v1/messa
   | grep -c '"items":\\[\\]')" = 3 ]; do command sleep 0.1; done"""
 
 
-def run(name: str, changes: Mapping[str, str]) -> list[Any]:
+def run(name: str, changes: Mapping[str, str], **variables: str) -> list[Any]:
     """What the blocks of that name print, line by line; JSON where it is an object."""
-    done = subprocess.run(
-        ["bash", "-c", script(name, changes)], cwd=ROOT, env=clean(), capture_output=True, text=True, timeout=90
-    )
+    shell = ["bash", "-c", script(name, changes)]
+    done = subprocess.run(shell, cwd=ROOT, env=clean(**variables), capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) if line.startswith("{") else line for line in done.stdout.splitlines() if line]
 
@@ -69,11 +68,11 @@ class Up:
 
     api: str
     sandbox: str
-    token_options: str
+    data_dir: str
 
     @property
     def changes(self) -> dict[str, str]:
-        return {API: self.api, "token create": f"token create {self.token_options}"}
+        return {API: self.api, "token create": f"token create --data-dir {self.data_dir}"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +92,7 @@ def up(request: pytest.FixtureRequest) -> Iterator[Up]:
             try:
                 assert process.stdout is not None
                 assert process.stdout.readline() == f"ready http://127.0.0.1:{port}\n"
-                yield Up(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}", f"--data-dir {data}")
+                yield Up(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}", data)
                 process.send_signal(signal.SIGINT)
                 assert process.wait(STOP_SECONDS) == 0
             finally:
@@ -103,13 +102,12 @@ def up(request: pytest.FixtureRequest) -> Iterator[Up]:
 @pytest.fixture(scope="module")
 def first_messages(up: Up) -> list[Any]:
     """What the README's first messages print; the other walks use what they leave behind."""
-    return run("first-messages", {**up.changes, SANDBOX: up.sandbox, "sleep 2": SETTLED})
+    return run("first-messages", {**up.changes, SANDBOX: up.sandbox}, DELIVERY_DATA_DIR=up.data_dir)
 
 
 def test_the_readme_takes_a_newcomer_to_delivered_reports_with_callback_data(first_messages: list[Any]) -> None:
-    _, surface, batch, reports, *calls = first_messages
-    assert surface["name"] == "orders"
-    assert batch["counts"] == {"delivered": 3}
+    reports, *calls = [said for said in first_messages if isinstance(said, dict)]
+    assert ["delivered", "3", "100.0%"] in [said.split() for said in first_messages if isinstance(said, str)]
     assert {item["callback_data"] for item in reports["items"]} == {"order-5512", "order-5513", "order-5514"}
     assert {item["status"]["group"] for item in reports["items"]} == {"DELIVERED"}
     sent = [json.dumps(call["request"]) for call in calls if call["path"] == "/sms/3/messages"]
@@ -158,16 +156,73 @@ def handset_joins_confirms_and_leaves(said: list[Any], _: Up) -> None:
     assert [(item["state"], item["source"]) for item in link["items"]] == [("opted_out", "api")]
 
 
+def file_of_people_is_shown_sent_followed_and_sent_no_second_time(said: list[Any], _: Up) -> None:
+    lines = [line.split() for line in said]
+    assert [words[:4] for words in lines[1:4]] == [[str(n + 2), f"9199100{n:05}", "1", "GSM-7"] for n in range(3)]
+    assert ["rows", "1,000"] in lines
+    assert "nothing was sent" in said
+    (first, again) = [line for line in said if line.startswith("batch ")]
+    assert first.endswith(": 1,000 accepted")
+    assert again == first
+    assert [words for words in lines if words[:1] == ["delivered"]] == [["delivered", "1,000", "100.0%"]] * 2
+    assert said[-1].startswith("kite-books sms transactional")
+
+
+def operator_pauses_reschedules_and_cancels(said: list[Any], _: Up) -> None:
+    *steps, done, cancelling, cancelled, refused = said
+    assert [batch["state"] for batch in steps] == ["scheduled", "paused", "paused", "scheduled", "running"]
+    assert (done["state"], done["counts"]) == ("done", {"delivered": 2})
+    assert [cancelling["state"], cancelled["state"]] == ["cancelled", "cancelled"]
+    assert cancelled["counts"] == {"cancelled": 2}
+    assert refused["status"] == 409
+
+
+def somebody_at_a_shell_finds_what_failed_and_sends_it_once_more(said: list[str], _: Up) -> None:
+    shown = "\n".join(said)
+    assert "1 delivered, 1 failed" in shown
+    assert "exit code 4" in said
+    assert "Failed after EC_UNKNOWN_SUBSCRIBER: " in shown
+    (replayed,) = re.findall(r"^replayed as batch (\S+): 1 accepted; left out: none$", shown, re.MULTILINE)
+    assert said[-2:] == ["nothing was left to replay", f"the newest replay of this batch is {replayed}"]
+
+
+def audience_is_taken_once_each_and_its_bad_row_is_kept(said: list[Any], _: Up) -> None:
+    answer, header, rejected = said
+    assert (answer["accepted"], answer["duplicates"], answer["rejected_count"]) == (2, 1, 1)
+    assert header == "index,to,field,reason"
+    assert rejected.startswith('3,ask Meera,to,"holds letters')
+
+
+def feed_tells_the_attempt_and_the_end_that_followed(said: list[Any], _: Up) -> None:
+    sent, feed = said
+    assert [event["type"] for event in feed["items"]] == ["attempt.failed", "message.failed"]
+    assert {event["data"]["callback_data"] for event in feed["items"]} == {"parcel-9"}
+    assert {event["data"]["message_id"] for event in feed["items"]} == {sent["id"]}
+
+
+def operator_replays_the_failed_one_once(said: list[Any], _: Up) -> None:
+    preview, replayed, again = said
+    assert (preview["would_replay"], preview["left_out"]) == (1, [])
+    assert [group["reason"] for group in preview["groups"]] == ["EC_UNKNOWN_SUBSCRIBER"]
+    assert (replayed["accepted"], again["accepted"], again["id"]) == (1, 0, replayed["id"])
+
+
 WALKS: dict[str, tuple[Callable[[list[Any], Up], None], dict[str, str]]] = {
     "journey-engineer": (journey_engineer_sends_once_and_correlates_the_outcome, {"sleep 2": SETTLED}),
     "administrator": (administrator_creates_changes_and_deletes_a_credential_without_seeing_its_key, {}),
     "operator": (operator_sees_trouble_and_its_reason_and_steers_the_batch, {"sleep 2": SETTLED}),
+    "command-line": (somebody_at_a_shell_finds_what_failed_and_sends_it_once_more, {}),
     "handset": (handset_joins_confirms_and_leaves, {"sleep 2": SETTLED}),
+    "steering": (operator_pauses_reschedules_and_cancels, {"sleep 4": SETTLED}),
+    "audience": (audience_is_taken_once_each_and_its_bad_row_is_kept, {}),
+    "events": (feed_tells_the_attempt_and_the_end_that_followed, {"sleep 2": SETTLED}),
+    "replay": (operator_replays_the_failed_one_once, {"sleep 2": SETTLED}),
+    "sending-files": (file_of_people_is_shown_sent_followed_and_sent_no_second_time, {}),
 }
 
 
 def test_every_block_with_a_name_is_run_here() -> None:
-    assert set(named_blocks()) == {"up", "first-messages", *WALKS, "sandbox", "one-by-one"}
+    assert set(named_blocks()) == {"up", "first-messages", *WALKS, "sandbox", "one-by-one", "receiver"}
 
 
 @pytest.mark.parametrize("name", WALKS)

@@ -20,6 +20,7 @@ from worker import metrics
 from worker.errors import SendError
 from worker.infobip.statuses import GROUP_LABELS
 from worker.pulling import UNREADABLE
+from worker.push_client import PushOutcome
 from worker.words import Action, Channel, MessageType, Outcome, ReportResult, Source, SubmissionOutcome
 
 DOCUMENT = ROOT / "docs/metrics.md"
@@ -42,6 +43,7 @@ LABELS = {
         UNREADABLE,
         *(error.code for error in family(SendError) - {SendError}),
     },
+    "`outcome` of pushes": set(PushOutcome),
     "`reason`": {"other"},  # and the names in our tables
     "`group`": {*GROUP_LABELS.values(), "other"},
     "`source`": set(Source),

@@ -22,14 +22,20 @@ WRITES = {
     # Configuration, and who may ask
     "api/routes/credentials.py": {"credential", "lane"},
     "api/routes/surfaces.py": {"surface"},
+    "api/routes/event_endpoints.py": {"event_endpoint"},
     "worker/tokens.py": {"api_token"},
     "worker/idempotency.py": {"idempotency_key"},
     # Messages: born, claimed, moved, set aside; and their counts
-    "worker/enqueue.py": {"batch"},
+    "worker/enqueue_batch.py": {"batch"},
+    "worker/rejected_rows.py": {"rejected_row"},
+    "worker/replay.py": {"batch", "message", "replayed"},
     "worker/copying.py": {"message"},
     "worker/claims.py": {"message", "attempt", "submission"},
     "worker/transitions.py": {"message", "attempt"},
-    "worker/steering.py": {"message", "batch"},
+    "worker/steering.py": {"batch"},
+    "worker/setting_aside.py": {"message", "batch"},
+    "worker/cancelling.py": {"message", "batch"},
+    "worker/moving.py": {"message", "batch"},
     "worker/tally.py": {"tally"},
     # Submissions: opened by claims.py, then ended, or marked for what goes out again
     "worker/submissions.py": {"submission"},
@@ -45,21 +51,37 @@ WRITES = {
     # What Infobip said
     "worker/reports.py": {"delivery_report"},
     "worker/unmatched.py": {"unmatched_report"},
+    # What is told, and to whom
+    "worker/events.py": {"event"},
+    "worker/event_deliveries.py": {"event_delivery", "event_try"},
+    "worker/event_endpoints.py": {"event_delivery"},
 }
-BORN_IN = {"message": {"worker/copying.py"}, "attempt": {"worker/claims.py"}, "submission": {"worker/claims.py"}}
+BORN_IN = {
+    "message": {"worker/copying.py", "worker/replay.py"},
+    "attempt": {"worker/claims.py"},
+    "submission": {"worker/claims.py"},
+}
 # The columns that say how a message and its attempt stand, and who may change them.
 CHANGED_IN = {
-    "message.state": {"worker/claims.py", "worker/transitions.py"},
-    "message.held": {"worker/steering.py", "worker/transitions.py"},
+    "message.state": {"worker/cancelling.py", "worker/claims.py", "worker/transitions.py"},
+    "message.held": {"worker/cancelling.py", "worker/setting_aside.py", "worker/transitions.py"},
+    "message.next_attempt_at": {
+        *("worker/cancelling.py", "worker/claims.py", "worker/moving.py", "worker/transitions.py"),
+    },
     "attempt.outcome": {"worker/claims.py", "worker/look_plans.py", "worker/transitions.py"},
     "attempt.look_at": {"worker/claims.py", "worker/look_plans.py", "worker/transitions.py"},
 }
 # File: what it sets on an object whose class is not told here, of the names that those columns have.
 SET_BY_NAME = {
     "worker/locking.py": {"state"},  # of a LockedMessage, which is no row
-    "worker/transitions.py": {"state"},
+    "worker/moving.py": {"next_attempt_at"},
+    "worker/transitions.py": {"state", "next_attempt_at"},
 }
-SET_WITHOUT_NAME = {"api/routes/credentials.py", "api/routes/surfaces.py"}  # setattr: what a PATCH gives
+SET_WITHOUT_NAME = {
+    "api/routes/credentials.py",
+    "api/routes/event_endpoints.py",
+    "api/routes/surfaces.py",
+}  # setattr: what a PATCH gives
 
 # Verb: the files that say it of something else than a message of ours and its attempt, and have none in hand.
 SAID_OF_OTHERS = {"settle": {"worker/inbound.py"}}

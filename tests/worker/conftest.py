@@ -12,12 +12,15 @@ from sqlmodel import Session, SQLModel
 import worker.models  # noqa: F401 - fills the metadata
 from tests.factories import MadeLane, make_lane
 from tests.processes import running_sandbox
+from tests.receivers import Receiver
 from tests.worker.filling import FILLED
+from tests.worker.pushes import allowed_receiver
 from tests.worker.steps import set_faults
 from worker.db import make_engine
 from worker.infobip.client import Infobip
 from worker.log_budget import LogBudget
 from worker.lookups import Lookups
+from worker.pushing import Pusher
 from worker.rates import Rates
 from worker.sending import Dispatcher
 from worker.settings import Settings, settings
@@ -106,6 +109,18 @@ def budget(client: "redis.Redis") -> LogBudget:
 @pytest.fixture
 def lookups(engine: Engine, infobip: Infobip, budget: LogBudget, fresh_settings: Settings) -> Lookups:
     return Lookups(engine, infobip, budget, fresh_settings, lambda *_: None)
+
+
+@pytest.fixture
+def receiver(fresh_settings: Settings) -> Iterator[Receiver]:
+    """A receiver of events that may be pushed to, and that checks signatures."""
+    with allowed_receiver(fresh_settings) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def pusher(engine: Engine, fresh_settings: Settings) -> Pusher:
+    return Pusher(engine, fresh_settings)
 
 
 @pytest.fixture

@@ -4,19 +4,20 @@ Infobip's words are given; where a step takes `infobip` they are the sandbox's o
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from tests.factories import NOBODY_LISTENS, MadeLane, make_inbound, route_of
 from tests.processes import wait_for
-from worker import answers, consents, inbound
+from worker import answers, cancelling, consents, inbound, moving, setting_aside
 from worker.claims import claim
 from worker.consent import Standing
 from worker.consents import Person
@@ -30,7 +31,7 @@ from worker.infobip.reading import BadItem
 from worker.infobip.reports import Report, parse_item
 from worker.infobip.statuses import Verdict, verdict
 from worker.lookups import Lookups
-from worker.models import Attempt, Consent, DeliveryReport, InboundMessage, Lane, Message
+from worker.models import Attempt, Batch, Consent, DeliveryReport, InboundMessage, Lane, Message
 from worker.reports import apply_reports
 from worker.settings import settings
 from worker.states import State
@@ -180,6 +181,34 @@ def time_passes(session: Session, span: timedelta) -> None:
 def looks_due(session: Session) -> None:
     """Whatever is to be asked of the logs is to be asked now."""
     change(session, "UPDATE attempt SET look_at = now() WHERE look_at IS NOT NULL")
+
+
+def batch_of(session: Session, message_id: UUID) -> Batch:
+    session.expire_all()
+    return session.get_one(Batch, session.get_one(Message, message_id).batch_id)
+
+
+def steered(session: Session, verb: Callable[..., Batch], message_id: UUID, *values: Any) -> Batch:
+    """What an operator does to the batch of this message, and how it stands then."""
+    batch = verb(session, batch_of(session, message_id).id, *values)
+    session.commit()
+    return batch
+
+
+def swept(engine: Engine) -> int:
+    """Every sweep over steered batches has done all it had to; returns in how many chunks."""
+    chunks = 0
+    for sweep in (setting_aside.hold_and_free, cancelling.clear, moving.give_turns):
+        while sweep(engine):
+            chunks += 1
+    return chunks
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Each in a thread of its own. Errors: what one of them raised."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        for work in [pool.submit(work) for work in works]:
+            work.result()
 
 
 def retries_due(session: Session) -> None:

@@ -52,6 +52,8 @@ def test_two_claims_at_once_never_share_a_message(
         "UPDATE message SET held = true",
         "UPDATE batch SET paused_at = now()",
         "UPDATE batch SET cancelled_at = now()",
+        "UPDATE batch SET cancelled_at = now(), is_cleared = true",
+        "UPDATE batch SET move_to = now()",
         "UPDATE message SET expires_at = now() + interval '0.9 seconds'",
         "UPDATE message SET next_attempt_at = now() + interval '1 minute'",
         "UPDATE lane SET kind = 'account'",

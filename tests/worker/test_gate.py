@@ -107,7 +107,7 @@ def test_due_messages_of_a_cancelled_batch_end_cancelled_and_others_leave(sessio
     apply(session, lane, report(cancelled[0], status=9, group=2, error=27))
     retries_due(session)
     batch = message(session, cancelled[0]).batch_id
-    change(session, "UPDATE batch SET cancelled_at = now() WHERE id = :batch", batch=batch)
+    change(session, "UPDATE batch SET cancelled_at = now(), is_cleared = true WHERE id = :batch", batch=batch)
     found = claimed(session, lane)
     assert states(session, [*cancelled, *other]) == ["cancelled", "cancelled", "sending"]
     assert found.ended == 2
@@ -118,7 +118,7 @@ def test_due_messages_of_a_cancelled_batch_end_cancelled_and_others_leave(sessio
 def test_a_cancelled_batch_is_the_reason_where_consent_would_be_one_too(session: Session, marketing: MadeLane) -> None:
     (message_id,) = make_batch(session, marketing, [ASHA])
     consented(session, marketing, ASHA, OUT)
-    change(session, "UPDATE batch SET cancelled_at = now()")
+    change(session, "UPDATE batch SET cancelled_at = now(), is_cleared = true")
     assert take(session, marketing) is None
     assert_ended(session, marketing, message_id, "cancelled", "batch_cancelled")
 

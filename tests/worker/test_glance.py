@@ -31,8 +31,9 @@ _SUBMISSION = text("""
 """)
 _BATCH = text("""
     INSERT INTO batch (id, surface_id, lane_id, sender, text, validity_seconds, total, expires_at, refusals,
-                       paused_at, held_through)
-    VALUES (gen_random_uuid(), gen_random_uuid(), :lane, 'KITEBK', 'hi', 3600, 1, now(), 0, :paused_at, :through)
+                       paused_at, held_through, cancelled_at, is_cleared, move_to)
+    VALUES (gen_random_uuid(), gen_random_uuid(), :lane, 'KITEBK', 'hi', 3600, 1, now(), 0, :paused_at, :through,
+            :cancelled_at, :is_cleared, :move_to)
 """)
 _CLOSED_SUBMISSIONS = text("""
     INSERT INTO submission (id, lane_id, bulk_ids, credential_version, opened_at, lease_until, message_count, outcome)
@@ -67,8 +68,9 @@ def submission(left: timedelta) -> tuple[Any, dict[str, Any]]:
     return _SUBMISSION, {"left": left}
 
 
-def batch(paused_at: str | None, through: str | None) -> tuple[Any, dict[str, Any]]:
-    return _BATCH, {"paused_at": paused_at, "through": through}
+def batch(**steered: Any) -> tuple[Any, dict[str, Any]]:
+    unsteered = {"paused_at": None, "through": None, "cancelled_at": None, "is_cleared": False, "move_to": None}
+    return _BATCH, {**unsteered, **steered}
 
 
 @pytest.mark.parametrize(
@@ -84,10 +86,13 @@ def batch(paused_at: str | None, through: str | None) -> tuple[Any, dict[str, An
         (message("sent", HOUR), False),
         (message("sending", -HOUR), False),
         (message("delivered", -100 * HOUR), False),
-        (batch("now", None), True),
-        (batch("now", _LAST), False),
-        (batch(None, _LAST), True),
-        (batch(None, None), False),
+        (batch(paused_at="now"), True),
+        (batch(paused_at="now", through=_LAST), False),
+        (batch(through=_LAST), True),
+        (batch(cancelled_at="now", through=_LAST), True),
+        (batch(cancelled_at="now", is_cleared=True), False),
+        (batch(move_to="now"), True),
+        (batch(), False),
     ],
     ids=lambda value: None,
 )

@@ -1,9 +1,10 @@
-"""Claims, answers, reports, retries, looks, sweeps, pauses, cancels and deaths in any order, on real PostgreSQL against
-a model of Infobip, which checks with each request that
+"""Claims, answers, reports, retries, replays, looks, sweeps, pauses, cancels and deaths in any order, on real
+PostgreSQL against a model of Infobip, which checks with each request that
 
 - nothing leaves after `expires_at`, and none carries more validity than remains;
 - no submission that was opened after its batch was cancelled, or while it was paused, leaves with a message of it;
 - none that was opened after somebody opted out, or Infobip's report of a block came, leaves with a message to them;
+- none that was opened after a message, or a replay of it, was reported as delivered leaves with another of that chain;
 - no attempt is accepted while another one of its message was, of which Infobip told no failure.
 
 After each step the tables are held to the promises in `promises.py`; at the end, with all faults over, time passes
@@ -39,7 +40,7 @@ from tests.worker.any_order.model_infobip import Attempt, Fate, ModelInfobip, Sa
 from tests.worker.any_order.model_people import WORDS, ModelPeople
 from tests.worker.any_order.stand_ins import Budget, EveryToken, until_death
 from tests.worker.any_order.tables import World, is_within
-from worker import answers, consents, endings, holds, models, recovery, steering
+from worker import answers, cancelling, consents, endings, holds, models, recovery, setting_aside, steering
 from worker.boundaries import Boundary
 from worker.claims import claim
 from worker.consent import NOTHING_SAID, said
@@ -50,10 +51,12 @@ from worker.infobip.answers import Answer
 from worker.infobip.reports import parse_item
 from worker.lanes import read_route
 from worker.lookups import Lookups
+from worker.replay import ReplayOrder, replay
 from worker.reports import apply_reports
 from worker.resubmission import resubmit
 from worker.sending import Dispatcher
 from worker.settings import Settings
+from worker.states import UNDELIVERED, State
 from worker.submissions import OpenSubmission
 from worker.words import ConsentSource, MessageType
 
@@ -67,7 +70,6 @@ _LEAVING = text("""
     SELECT id, batch_id, recipient, extract(epoch FROM expires_at - statement_timestamp())::float8 AS remaining_seconds
     FROM message WHERE id = ANY(:ids)
 """)
-_CANCEL = text("UPDATE batch SET cancelled_at = statement_timestamp() WHERE id = :batch")
 _NEW_KEY = text("UPDATE credential SET version = version + 1 WHERE id = :id")
 _NEW_ACCOUNT = text("""
     UPDATE credential SET version = version + 1, account_since = version + 1, base_url = 'http://account-' || version
@@ -88,8 +90,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.cancelled: set[UUID] = set()
         self.people = ModelPeople()
         self.heard: set[tables.Key] = set()  # reports that were stored
-        # By submission: the batches, and the people.
-        self.blocked_at_opening: dict[UUID, tuple[frozenset[UUID], frozenset[str]]] = {}
+        # By submission: the batches, the people, and the messages of chains that have arrived.
+        self.blocked_at_opening: dict[UUID, tuple[frozenset[UUID], frozenset[str], frozenset[UUID]]] = {}
         self.opened: list[OpenSubmission] = []  # by processes that have yet to send them
         self.stopped: list[tuple[OpenSubmission, Answer | SendError]] = []  # sent, and the outcome not yet recorded
         self.pushed: set[tables.Key] = set()
@@ -119,12 +121,16 @@ class AnyOrder(RuleBasedStateMachine):
         """The promises that a request is held to as it leaves."""
         ids = [message_id for (message_id, _), _ in sent.messages]
         rows = {row.id: row for row in self._transact(lambda session: session.execute(_LEAVING, {"ids": ids}).all())}
-        blocked, unwilling = self.blocked_at_opening.get(sent.bulk_id, (self.blocked, self.people.unwilling))
+        blocked, unwilling, arrived = self.blocked_at_opening.get(sent.bulk_id, self._blocked_now())
         for (message_id, _), validity in sent.messages:
             left = rows[message_id].remaining_seconds
             assert 1 <= validity <= left, f"a validity of {validity} s, with {left} s left"
             assert rows[message_id].batch_id not in blocked, "its batch was paused or cancelled when this was opened"
             assert rows[message_id].recipient not in unwilling, "its recipient had opted out when this was opened"
+            assert message_id not in arrived, "another of its chain had arrived when this was opened"
+
+    def _blocked_now(self) -> tuple[frozenset[UUID], frozenset[str], frozenset[UUID]]:
+        return frozenset(self.blocked), frozenset(self.people.unwilling), self.world.chains_that_arrived
 
     # Enqueue, open, send, record: the send path, step by step, or at once.
 
@@ -238,6 +244,22 @@ class AnyOrder(RuleBasedStateMachine):
         self.delivered |= {one.attempt for one in told if one.status == Said.DELIVERED}
         self.strangers += len(strangers)
 
+    # What ended undelivered goes out again.
+
+    @precondition(lambda self: self.world.live_count <= 2 and self.world.batches_to_replay)
+    @rule(which=draws.INDEX, includes_unconfirmed=st.booleans(), validity=draws.VALIDITIES)
+    def replay(self, which: int, includes_unconfirmed: bool, validity: int) -> None:
+        order = ReplayOrder(
+            batch_id=_pick(self.world.batches_to_replay, which),
+            states=[state for state in UNDELIVERED if includes_unconfirmed or state is not State.UNCONFIRMED],
+            includes_unconfirmed=includes_unconfirmed,
+            validity=timedelta(seconds=validity),
+        )
+        made = self._transact(lambda session: replay(session, order))
+        if made.accepted:
+            assert made.id is not None
+            self.batches.append(made.id)
+
     # Upkeep, people, and the clock.
 
     @precondition(lambda self: is_within(SOON, self.world.next_look))
@@ -274,7 +296,8 @@ class AnyOrder(RuleBasedStateMachine):
         if what in ("new key", "new account"):
             self._transact(lambda session: self._change_credential(session, is_moved=what == "new account"))
         elif what == "hold and free":
-            steering.hold_and_free(self.engine)
+            setting_aside.hold_and_free(self.engine)
+            cancelling.clear(self.engine)
         elif what in WORDS:
             recipients = [message.recipient for message in self.world.messages.values()]
             self._say(_pick(recipients, which), what)
@@ -283,7 +306,7 @@ class AnyOrder(RuleBasedStateMachine):
             if what == "pause":
                 self._transact(lambda session: steering.pause(session, batch))
             else:
-                self._transact(lambda session: session.execute(_CANCEL, {"batch": batch}))
+                self._transact(lambda session: steering.cancel(session, batch))
                 self.cancelled.add(batch)
 
     @precondition(lambda self: self.blocked - self.cancelled)
@@ -325,7 +348,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def promises_hold(self) -> None:
         world = self.world = self._transact(World.read)
-        blocked = frozenset(self.blocked), frozenset(self.people.unwilling)
+        blocked = self._blocked_now()
         for submission in world.submissions:
             self.blocked_at_opening.setdefault(UUID(submission.id), blocked)
         self._hear_of_blocks()
@@ -380,6 +403,8 @@ class AnyOrder(RuleBasedStateMachine):
             recovery.abandon(self.engine, self.settings)
         if self.world.has_waited_too_long:
             endings.expire(self.engine)
+        while cancelling.clear(self.engine):
+            pass
         if is_within(0, self.world.next_look):
             self.lookups.look()
         if self.world.is_silent_after(self.settings.report_grace):

@@ -12,9 +12,9 @@ from tests.worker.any_order.model_infobip import Attempt, ModelInfobip, Told
 from tests.worker.any_order.model_people import ModelPeople
 from tests.worker.any_order.tables import Key, World
 from worker import retry
-from worker.reasons import NUMBER_BLOCKED, OPTED_OUT
-from worker.states import FINAL, REASONED, WAITING, State, may_become
-from worker.words import UNSETTLED, AttemptOutcome
+from worker.reasons import DELIVERED_LATE, NUMBER_BLOCKED, OPTED_OUT, SOURCE_DELIVERED
+from worker.states import FINAL, REASONED, UNDELIVERED, WAITING, State, may_become
+from worker.words import UNSETTLED, AttemptOutcome, EventType
 
 
 def key(told: Told) -> Key:
@@ -69,8 +69,9 @@ def check_open_attempts(world: World, infobip: ModelInfobip) -> None:
 
 
 def check_ends(world: World, infobip: ModelInfobip) -> None:
-    """Nothing is cancelled but with its batch, and nothing expires before its last margin. Neither they nor consent end
-    a message that Infobip has accepted and shows in its logs. In a batch that is cancelled, none waits anew."""
+    """Nothing is cancelled but with its batch or for what it replays, and nothing expires before its last margin.
+    Neither they nor consent end a message that Infobip has accepted and shows in its logs. In a batch that is
+    cancelled, none waits anew."""
     for step in world.steps:
         if step.state in WAITING:
             assert not world.messages[UUID(step.message_id)].is_cancelled
@@ -80,7 +81,7 @@ def check_ends(world: World, infobip: ModelInfobip) -> None:
     for message in world.messages.values():
         assert (message.finished_in is not None) == (message.state in FINAL)
         if message.state == State.CANCELLED:
-            assert message.is_cancelled
+            assert message.is_cancelled or message.reason == SOURCE_DELIVERED
         if message.state == State.EXPIRED:
             margin = retry.margin(timedelta(seconds=message.validity_seconds)).total_seconds()
             assert message.finished_in >= message.expires_in - margin
@@ -112,6 +113,49 @@ def check_tally(world: World) -> None:
     assert world.tally == expected
 
 
+def check_log(world: World) -> None:
+    """The log tells of each message its attempts' failures, each once, then its end, and nothing else; and where it is
+    delivered after another end, both. What failed before it was delivered after all is told; what comes of the last
+    attempt when an earlier one has delivered the message is not."""
+    for message_id, message in world.messages.items():
+        told = world.told.get(message_id, [])
+        failed = {row.number for row in world.attempts[message_id] if row.outcome == AttemptOutcome.FAILED}
+        delivered = {row.number for row in world.attempts[message_id] if row.outcome == AttemptOutcome.DELIVERED}
+        failures = [event.attempt for event in told if event.type == EventType.ATTEMPT_FAILED]
+        assert failures == sorted(set(failures)), "told twice, or out of order"
+        untold = {message.attempt_count} if delivered else set()
+        assert {*(failed - untold), *range(1, message.attempt_count)} <= set(failures) <= failed | delivered
+        ends = told[len(failures) :]
+        assert all(event.type.startswith("message.") for event in ends), "a failure is told after the end"
+        assert all(event.attempt == message.attempt_count for event in ends)
+        states = [event.type.partition(".")[2] for event in ends]
+        if message.state == State.DELIVERED:
+            assert states[-1:] == [State.DELIVERED]
+            assert len(states) == (2 if message.reason == DELIVERED_LATE else 1)
+            assert State.DELIVERED not in states[:-1]
+        else:
+            assert states == ([message.state] if message.state in FINAL else [])
+            assert all(event.reason == message.reason for event in ends)
+
+
+def check_replays(world: World) -> None:
+    """A message is replayed once, to the same person, after its end; and where one of a chain is delivered, none of it
+    waits any more."""
+    sources = [replay.source_message_id for replay in world.replays]
+    assert len(sources) == len(set(sources)), "replayed twice"
+    roots = {replay.message_id: replay.root_id for replay in world.replays}
+    for replay in world.replays:
+        source, message = world.messages[UUID(replay.source_message_id)], world.messages[UUID(replay.message_id)]
+        assert replay.root_id == roots.get(source.id, source.id)
+        assert source.recipient == message.recipient
+        assert source.state in UNDELIVERED or source.reason == DELIVERED_LATE, f"replayed, and {source.state}"
+    arrived = world.chains_that_arrived
+    for message_id, message in world.messages.items():
+        if message.reason == SOURCE_DELIVERED:
+            assert message_id in arrived
+        assert not (message.state in WAITING and message_id in arrived), "waits, and one of its chain was delivered"
+
+
 def check_reports(world: World, infobip: ModelInfobip, pushed: set[Key], strangers: int) -> None:
     """Each report that was pushed is stored, once, and besides them only rows of the logs; what names no message of
     ours is kept apart."""
@@ -138,5 +182,5 @@ def check_deliveries(world: World, delivered: Iterable[Attempt]) -> None:
         assert world.messages[message_id].state == State.DELIVERED
 
 
-OF_THE_TABLES = (check_steps, check_held, check_fates, check_tally)
+OF_THE_TABLES = (check_steps, check_held, check_fates, check_tally, check_log, check_replays)
 OF_TABLES_AND_INFOBIP = (check_attempts, check_open_attempts, check_ends)

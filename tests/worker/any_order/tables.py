@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
 import worker.models  # noqa: F401 - fills the metadata
-from worker.states import FINAL, LIVE, WAITING, State
+from worker.states import FINAL, LIVE, UNDELIVERED, WAITING, State
 from worker.words import AttemptOutcome
 
 # The database's clock is a row of ours and its chance a constant, so that a run can be repeated. Every change of state
@@ -67,6 +67,8 @@ _WORLD = text(f"""
             SELECT (h.state, h.source, h.blocked, h.changed_at) FROM consent_change h
             WHERE h.recipient = c.recipient ORDER BY h.id DESC LIMIT 1)
     ), reports AS (SELECT message_id, attempt, status_id, done_at FROM delivery_report),
+    told AS (SELECT transaction_id, id, type, subject_id, attempt, reason FROM event),
+    replays AS (SELECT source_message_id, message_id, root_id FROM replayed),
     counts AS (SELECT subject_id, state, reason, sum(n) AS n FROM tally GROUP BY 1, 2, 3 HAVING sum(n) <> 0)
     SELECT json_build_object(
         'steps', (SELECT coalesce(json_agg(s ORDER BY s.id), '[]') FROM steps s),
@@ -74,6 +76,8 @@ _WORLD = text(f"""
         'attempts', (SELECT coalesce(json_agg(a ORDER BY a.number), '[]') FROM attempts a),
         'submissions', (SELECT coalesce(json_agg(s ORDER BY s.id), '[]') FROM submissions s),
         'reports', (SELECT coalesce(json_agg(r), '[]') FROM reports r),
+        'told', (SELECT coalesce(json_agg(t ORDER BY t.transaction_id, t.id), '[]') FROM told t),
+        'replays', (SELECT coalesce(json_agg(r), '[]') FROM replays r),
         'counts', (SELECT coalesce(json_agg(c), '[]') FROM counts c),
         'forgotten', (SELECT coalesce(json_agg(recipient), '[]') FROM forgotten),
         'unmatched', (SELECT count(*) FROM unmatched_report))::text
@@ -92,6 +96,8 @@ class World:
     attempts: dict[UUID, list[Any]] = field(default_factory=dict)  # by message, oldest first
     submissions: list[Any] = field(default_factory=list)
     reports: list[Key] = field(default_factory=list)
+    told: dict[UUID, list[Any]] = field(default_factory=dict)  # events by subject, in the order of the feed
+    replays: list[Any] = field(default_factory=list)  # which message replays which
     tally: dict[tuple[str, str, str], int] = field(default_factory=dict)
     unmatched: int = 0
     forgotten: list[str] = field(default_factory=list)  # whose history does not end in how they stand
@@ -102,6 +108,9 @@ class World:
         attempts: dict[UUID, list[Any]] = {UUID(row.id): [] for row in read.messages}
         for row in read.attempts:
             attempts[UUID(row.message_id)].append(row)
+        told: dict[UUID, list[Any]] = {}
+        for row in read.told:
+            told.setdefault(UUID(row.subject_id), []).append(row)
         return cls(
             steps=read.steps,
             messages={UUID(row.id): row for row in read.messages},
@@ -111,6 +120,8 @@ class World:
                 (UUID(row.message_id), row.attempt, row.status_id, row.done_at and datetime.fromisoformat(row.done_at))
                 for row in read.reports
             ],
+            told=told,
+            replays=read.replays,
             tally={(row.subject_id, row.state, row.reason): row.n for row in read.counts},
             unmatched=read.unmatched,
             forgotten=read.forgotten,
@@ -128,6 +139,23 @@ class World:
     @property
     def live_count(self) -> int:
         return sum(message.state in LIVE for message in self.messages.values())
+
+    @property
+    def batches_to_replay(self) -> list[UUID]:
+        """With a message that ended undelivered and was not replayed."""
+        replayed = {replay.source_message_id for replay in self.replays}
+        left = [row for row in self.messages.values() if row.state in UNDELIVERED and row.id not in replayed]
+        return sorted({UUID(row.batch_id) for row in left})
+
+    @property
+    def chains_that_arrived(self) -> frozenset[UUID]:
+        """All messages that replay one another, where one of them is delivered."""
+        delivered = {message_id for message_id, message in self.messages.items() if message.state == State.DELIVERED}
+        chains: dict[str, set[UUID]] = {}
+        for replay in self.replays:
+            chain = chains.setdefault(replay.root_id, {UUID(replay.root_id)})
+            chain.add(UUID(replay.message_id))
+        return frozenset().union(*(chain for chain in chains.values() if chain & delivered))
 
     @property
     def next_send(self) -> float | None:

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from tests.worker.any_order import tables
 from tests.worker.any_order.machine import AnyOrder
 from tests.worker.any_order.model_infobip import Fate, Said, Way
-from worker import steering
+from worker import batch_sweeps
 from worker.settings import Settings
 
 RUNS = 4 * int(os.environ.get("DELIVERY_MORE_EXAMPLES", "1"))
@@ -35,7 +35,7 @@ def prepared_engine(engine: Engine) -> Engine:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, "CHUNK", 1)
+    monkeypatch.setattr(batch_sweeps, "CHUNK", 1)
 
 
 @pytest.mark.timeout(600)  # Hypothesis gives itself five minutes to find a short example
@@ -79,6 +79,10 @@ def deliver(*fates: Fate) -> tuple[str, dict[str, Any]]:
 
 def look(looks: int, *troubles: Way) -> tuple[str, dict[str, Any]]:
     return step("look", looks=looks, troubles=troubles, calls=None, dies_at=None)
+
+
+def replay(which: int = 0) -> tuple[str, dict[str, Any]]:
+    return step("replay", which=which, includes_unconfirmed=False, validity=3600)
 
 
 def steer(what: str, which: int = 0) -> tuple[str, dict[str, Any]]:
@@ -216,3 +220,28 @@ def test_a_block_in_an_answer_stops_what_else_waits_for_that_person(machine: Any
     play(machine, enqueue(size=1), deliver(Fate(statuses=(Said.BLOCKED,))))
     assert states(machine) == ["failed"]
     assert machine.world.forgotten == []
+
+
+HAS_FAILED = (enqueue(), deliver(), happen(Said.REFUSED_FOR_GOOD))
+
+
+def test_a_late_delivery_cancels_the_replay_before_its_next_attempt(machine: AnyOrder) -> None:
+    play(machine, *HAS_FAILED, replay(), deliver(), happen(Said.AWAY), happen(Said.DELIVERED))
+    play(machine, step("pass_time", seconds=70))
+    assert states(machine) == ["delivered", "cancelled"]
+
+
+def test_a_late_delivery_while_the_replay_is_with_infobip_leaves_that_alone(machine: AnyOrder) -> None:
+    play(machine, *HAS_FAILED, replay(), step("open", limit=1), happen(Said.DELIVERED), send(Fate()), record())
+    assert states(machine) == ["delivered", "sent"]
+
+
+def test_a_replay_in_doubt_is_not_sent_again_once_its_source_is_delivered(machine: AnyOrder) -> None:
+    play(machine, *HAS_FAILED, replay(), deliver(VANISHED), happen(Said.DELIVERED), look(2), deliver())
+    assert states(machine) == ["delivered", "cancelled"]
+
+
+def test_a_late_delivery_ends_the_third_of_a_chain(machine: AnyOrder) -> None:
+    play(machine, *HAS_FAILED, replay(), deliver(), happen(Said.REFUSED_FOR_GOOD), replay())
+    play(machine, happen(Said.DELIVERED, which=1))
+    assert states(machine) == ["failed", "delivered", "cancelled"]
