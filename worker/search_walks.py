@@ -6,6 +6,7 @@ A batch's ID is older than those of its messages, and they are all made within B
 within SMALL_BATCH_TAKES.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,7 +65,7 @@ class Index:
 BATCHES_OF_CALLBACK: Final = Index('left(b.callback_data COLLATE "C", 64)', "b.callback_data IS NOT NULL")
 
 
-class Part:
+class Part(ABC):
     """Messages of one kind. Those newer than `through` are found; where it is done, all are, down to `bottom`."""
 
     def __init__(self, question: Question, top: UUID, bottom: UUID) -> None:
@@ -74,9 +75,9 @@ class Part:
         self.found: list[UUID] = []
         self.is_done = False
 
+    @abstractmethod
     def go(self, reach: int) -> None:
         """On, by about so many rows."""
-        raise NotImplementedError
 
     def _take(self, rows: Sequence[Any], floor: UUID | None) -> None:
         """Rows, newest first: those that match, and the last ones read where reading stopped. `floor` is how far it was
@@ -205,14 +206,14 @@ class _OfBatches(Part):
         )
         self._take(rows, None if floor == self.bottom else floor)
 
+    @abstractmethod
     def _heads(self, reach: int) -> Sequence[Any] | None:
         """Batches (ID, total) older than `through`, newest first: at least `reach` of them, unless these are all. None:
         they are not known yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _members(self) -> tuple[str, dict[str, Any]]:
         """SQL and its values: the IDs of those between `:top` and `:far`, small ones only down to `:near`."""
-        raise NotImplementedError
 
 
 class OfKey(_OfBatches):

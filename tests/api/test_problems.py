@@ -122,10 +122,15 @@ def test_missing_fields_are_all_named(api: httpx.Client) -> None:
     ]
 
 
-@pytest.mark.parametrize("media_type", ["application/x-ndjson", "text/plain", "multipart/form-data"])
+@pytest.mark.parametrize("media_type", ["text/plain", "multipart/form-data"])
 def test_body_of_another_type_is_415(api: httpx.Client, media_type: str) -> None:
     answer = api.post("/v1/batches", content=b"{}\n", headers={"Content-Type": media_type})
     assert "application/json" in check_problem(answer, 415)["detail"]
+
+
+def test_lines_are_415_where_one_object_is_expected(api: httpx.Client) -> None:
+    answer = api.post("/v1/messages", content=b"{}\n", headers={"Content-Type": "application/x-ndjson"})
+    assert "POST /v1/batches" in check_problem(answer, 415)["detail"]
 
 
 def chunks(count: int) -> Iterator[bytes]:
@@ -193,6 +198,7 @@ KINDS = {
     StaleCursor: (410, "The cursor is from another database"),
     problems.Unauthorized: (401, "Not authorised"),
     problems.Forbidden: (403, "Scope missing"),
+    problems.TooSlow: (408, "Body did not come in time"),
     problems.TooLarge: (413, "Body too large"),
     problems.UnsupportedBody: (415, "Body of another type expected"),
     problems.Unavailable: (503, "Unavailable for now"),

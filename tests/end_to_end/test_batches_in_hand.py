@@ -15,7 +15,7 @@ from tests.end_to_end.conftest import TOKEN, System
 from tests.end_to_end.observing import query
 from tests.processes import wait_for
 
-ROWS = int(os.environ.get("DELIVERY_TEST_AUDIENCE_ROWS", "60000"))
+ROWS = int(os.environ.get("DELIVERY_TEST_AUDIENCE_ROWS", "30000"))
 FAILING = 1_000  # of ten times as many
 LEFT = "SELECT count(*) FROM attempt a JOIN message m ON m.id = a.message_id WHERE m.batch_id = %s"
 OPENED_SINCE = """
@@ -29,7 +29,7 @@ def audience(surface: str, text: str) -> Iterator[bytes]:
     yield orjson.dumps({"surface": surface, "text": text}) + b"\n"
     for first in range(0, ROWS, 1_000):
         rows = range(first, min(first + 1_000, ROWS))
-        yield b"".join(orjson.dumps({"to": f"9196{n:07d}0"}) + b"\n" for n in rows)
+        yield b"".join(orjson.dumps({"to": f"9196{n:06d}00"}) + b"\n" for n in rows)
 
 
 class Watched:

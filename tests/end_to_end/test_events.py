@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
 import pytest
 
 from tests.end_to_end.conftest import LIVE, TOKEN, System
+from tests.end_to_end.observing import query
 from tests.processes import wait_for
 
 # Of the last four digits, in turn: three that are simply delivered, and every fate that the sandbox knows.
@@ -21,6 +21,12 @@ A_BATCH = 1_000
 BATCHES = CHANGES * 2 // (3 * A_BATCH)  # a message changes its state for good once, and fails half a time before
 VALIDITY = 25 + CHANGES // 500  # seconds
 OPTED_OUT = 30  # people, of the first batch
+
+_FAILED = """
+    SELECT count(*) FROM attempt a JOIN message m ON m.id = a.message_id
+    WHERE m.batch_id = ANY(%s) AND a.outcome = 'failed'
+"""
+_EVENTS = "SELECT count(*) FROM event e JOIN message m ON m.id = e.subject_id WHERE m.batch_id = ANY(%s)"
 
 Event = dict[str, Any]
 
@@ -129,12 +135,7 @@ def assert_told(message: dict[str, Any], told: list[Event]) -> None:
 
 def assert_each_row_is_told(system: System, batches: list[str], told: list[Event]) -> None:
     """The consumers have read what the tables hold: so many attempts that failed, so many events."""
-    with psycopg.connect(system.stack.database_url) as connection:
-        row = connection.execute(
-            """SELECT (SELECT count(*) FROM attempt a JOIN message m ON m.id = a.message_id
-                       WHERE m.batch_id = ANY(%(batches)s) AND a.outcome = 'failed'),
-                      (SELECT count(*) FROM event e JOIN message m ON m.id = e.subject_id
-                       WHERE m.batch_id = ANY(%(batches)s))""",
-            {"batches": [UUID(batch) for batch in batches]},
-        ).fetchone()
-    assert row == (sum(event["type"] == "attempt.failed" for event in told), len(told))
+    ids = [UUID(batch) for batch in batches]
+    ((failed,),) = query(system, _FAILED, ids)
+    ((events,),) = query(system, _EVENTS, ids)
+    assert (failed, events) == (sum(event["type"] == "attempt.failed" for event in told), len(told))
