@@ -24,12 +24,12 @@ from sqlmodel import Session
 from api.auth import Caller
 from api.bodies import MEBIBYTE, Posted, announced_bytes, key_of
 from api.database import engine_of
-from api.message_lines import MessageLines
 from api.once import Done, once
 from api.orders import MOST_LINE_BYTES, head_order, read_lines
 from api.problems import TooLarge, TooSlow, Unavailable, refusal_of
 from api.schemas.sends import BatchHead
 from worker.audience import Audience
+from worker.body_lines import BodyLines
 from worker.db import open_session
 from worker.enqueue import Accepted
 from worker.enqueue_batch import enqueue_audience
@@ -87,7 +87,7 @@ class Upload:
         self._engine = engine
         self._files = files
         self._hash = sha256()
-        self._lines = MessageLines(MOST_LINE_BYTES)
+        self._lines = BodyLines(MOST_LINE_BYTES)
         self._begun: tuple[BatchHead, BatchOrder, Audience] | None = None
         self._count = 0
 
@@ -108,7 +108,8 @@ class Upload:
 
         return once(Posted(head, caller, self._engine, key(self._hash.digest())), work)
 
-    def _take(self, lines: list[bytes | None]) -> None:
+    def _take(self, found: list[bytes | None]) -> None:
+        lines = [line for line in found if line is None or line.strip()]
         if self._begun is None:
             if not lines:
                 return

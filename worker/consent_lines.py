@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
+from worker.body_lines import BodyLines
 from worker.consent import EARLIEST
 from worker.recipients import BadRecipient, normalise_international
 from worker.refusals import Refusal
@@ -41,7 +42,6 @@ _KNOWN = frozenset((*FIELDS, *EXPORTED))
 _STATES = {str(state): state for state in ConsentState}
 _SOURCES = {str(source): source for source in ConsentSource}
 _ORIGINS = {name: state for name, state in _STATES.items() if state is not ConsentState.PENDING}
-_BOM = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
@@ -81,36 +81,21 @@ class Lines(ABC):
     """What the pieces of a body hold. Blank lines are passed over, and counted in the numbers of the others."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._lines = BodyLines(MOST_LINE_BYTES)
         self._count = 0
-        self._is_in_long_line = False
 
     def feed(self, piece: bytes) -> Iterator[Read]:
         """The lines that end in this piece. Errors: Refusal, of a CSV whose header cannot be used."""
-        *whole, self._rest = (self._rest + piece).split(b"\n")
-        found = self._numbered(whole)
-        if len(self._rest) > MOST_LINE_BYTES:
-            if not self._is_in_long_line:
-                found.append((self._count + 1, None))
-            self._rest, self._is_in_long_line = b"", True
-        return self._read(found, is_last=False)
+        return self._read(self._numbered(self._lines.feed(piece)), is_last=False)
 
     def close(self) -> Iterator[Read]:
         """What is left once the body is over. Errors: as `feed`."""
-        last, self._rest = self._rest, b""
-        return self._read(self._numbered([last]), is_last=True)
+        return self._read(self._numbered(self._lines.close()), is_last=True)
 
-    def _numbered(self, whole: list[bytes]) -> list[_Numbered]:
-        found: list[_Numbered] = []
-        for line in whole:
-            self._count += 1
-            if self._is_in_long_line:
-                self._is_in_long_line = False  # its end: it is told already
-            else:
-                found.append((self._count, line if len(line) <= MOST_LINE_BYTES else None))
-        if found and found[0][0] == 1 and found[0][1] is not None:
-            found[0] = (1, found[0][1].removeprefix(_BOM))
-        return found
+    def _numbered(self, lines: list[bytes | None]) -> list[_Numbered]:
+        numbered = list(enumerate(lines, self._count + 1))
+        self._count += len(lines)
+        return numbered
 
     @abstractmethod
     def _read(self, numbered: Iterable[_Numbered], *, is_last: bool) -> Iterator[Read]: ...

@@ -5,9 +5,9 @@ and comes to the same.
 """
 
 from datetime import datetime, timedelta
-from math import ceil, floor
 
 MOST_PER_SECOND = 10_000
+_SECOND = timedelta(seconds=1)
 
 
 def turn(start: datetime, index: int, per_second: int | None) -> datetime:
@@ -17,10 +17,11 @@ def turn(start: datetime, index: int, per_second: int | None) -> datetime:
 
 def fitting_count(within: timedelta, per_second: int) -> int:
     """How many messages have their turns within that time."""
-    return floor(within.total_seconds() * per_second) + 1
+    # In whole microseconds: as a float, a last turn that just fits may come out too late.
+    return within * per_second // _SECOND + 1
 
 
 def fitting_pace(within: timedelta, count: int) -> int | None:
     """The least pace at which the turns of `count` messages lie within that time; None where none is fast enough."""
-    pace = max(1, ceil((count - 1) / within.total_seconds()))
+    pace = max(1, -((1 - count) * _SECOND // within))
     return pace if pace <= MOST_PER_SECOND else None

@@ -1,11 +1,17 @@
 """A surface to send through, and rows to send."""
 
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
 from sqlmodel import Session
 
 from worker.models import Credential, Lane, Surface
-from worker.orders import Row
+from worker.orders import Row, Values
+from worker.places import Place
+from worker.words import Channel
 
 TO = "+919876543210"
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def configure(session: Session, *, credential: dict | None = None, surface: dict | None = None) -> Surface:
@@ -26,3 +32,21 @@ def configure(session: Session, *, credential: dict | None = None, surface: dict
 
 def rows(*given: Row | str) -> list[Row]:
     return [Row(index=n, to=TO, text=row) if isinstance(row, str) else row for n, row in enumerate(given)]
+
+
+def place(**given: object) -> Place:
+    """As at NOW, with a validity of an hour."""
+    values = {
+        "now": NOW,
+        "surface_id": UUID(int=1),
+        "credential_id": UUID(int=3),
+        "lane_id": UUID(int=2),
+        "channel": Channel.SMS,
+        "message_type": "transactional",
+        "sender": "ACME",
+        "needs_opt_in": False,
+        "default_country": None,
+        "values": Values(),
+        "validity": timedelta(hours=1),
+    }
+    return Place(**{**values, **given})  # type: ignore[arg-type]

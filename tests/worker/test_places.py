@@ -1,45 +1,25 @@
 """Places: which surface is meant, what it gives, and when its messages may leave."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
-from tests.worker.sends import TO, configure, rows
+from tests.worker.sends import NOW, TO, configure, place, rows
 from worker.enqueue import enqueue_message
 from worker.enqueue_batch import enqueue_batch
 from worker.models import Batch, Lane, Message
 from worker.orders import BatchOrder, MessageOrder, Values
-from worker.places import Place, Schedule, find_place, find_places, require_sms, schedule_of
+from worker.places import Schedule, find_place, find_places, require_sms, schedule_of
 from worker.refusals import Refusal
 from worker.words import Channel
-
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def database_now(session: Session) -> datetime:
     now: datetime = session.execute(text("SELECT now()")).scalar_one()
     return now
-
-
-def place(**given: object) -> Place:
-    """As at NOW, with a validity of an hour."""
-    values = {
-        "now": NOW,
-        "surface_id": UUID(int=1),
-        "credential_id": UUID(int=3),
-        "lane_id": UUID(int=2),
-        "channel": Channel.SMS,
-        "message_type": "transactional",
-        "sender": "ACME",
-        "needs_opt_in": False,
-        "default_country": None,
-        "values": Values(),
-        "validity": timedelta(hours=1),
-    }
-    return Place(**{**values, **given})  # type: ignore[arg-type]
 
 
 def test_surface_may_be_named_by_id(session: Session) -> None:
