@@ -18,8 +18,17 @@ from cli.embedded_redis import EmbeddedRedis
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared")
 
+# `make test` runs three groups side by side: tests of running systems mostly wait, others compute.
+GROUPS = {"end_to_end": "systems", "chaos": "programs", "cli": "programs", "bench": "programs"}
+
 TEMPLATE = "migrated_template"
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group(GROUPS.get(room, "rules")))
 
 
 @pytest.fixture(scope="session")
