@@ -12,6 +12,7 @@ import httpx
 
 from cli.environment import API_TOKEN, API_URL, read_environment
 from cli.errors import CommandError
+from cli.output import go_on_without_output
 
 _TIMEOUT_SECONDS = 60.0
 _GLANCE_SECONDS = 5.0
@@ -160,6 +161,8 @@ class ApiClient:
             answer = self._http.request(method, path, **request)
         if not answer.is_success:
             raise _refusal(answer)
+        if method != "GET":
+            go_on_without_output()
         return answer
 
     @contextmanager

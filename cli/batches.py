@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.errors import CommandError
-from cli.options import AsJson, BatchId, From, Limit, Until, Yes, confirm, examples, say, whole_id
+from cli.options import AsJson, BatchId, From, Limit, Until, Yes, completed, confirm, examples, say, whole_id
 from worker.states import WAITING
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 _COLUMNS = ("id", "created_at", "surface", "state", "total", "counts", "journey", "callback_data")
+_STATES = ("scheduled", "running", "paused", "cancelled", "done")
 _REASONS = ("count", "reason", "sentence")
 _REJECTED = ("index", "to", "field", "reason")
 
@@ -27,8 +28,20 @@ class Form(StrEnum):
     TABLE = "table"
 
 
-@app.command("list", epilog=examples("delivery batches list --limit 10", "delivery batches list --journey spring-sale"))
+@app.command(
+    "list",
+    epilog=examples("delivery batches list --state running,paused", "delivery batches list --journey spring-sale"),
+)
 def list_(
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="STATE,...",
+            help="In one of these: scheduled, running, paused, cancelled, done.",
+            autocompletion=completed(_STATES),
+        ),
+    ] = None,
     journey: Annotated[str | None, typer.Option("--journey", help="Of the journey with this ID.")] = None,
     callback_data: Annotated[str | None, typer.Option("--callback-data", help="With exactly this.")] = None,
     surface: Annotated[str | None, typer.Option("--surface", help="Through this one, by name or id.")] = None,
@@ -41,7 +54,8 @@ def list_(
     from cli.api_client import ApiClient
     from cli.tables import print_items, print_json
 
-    query = {"journey": journey, "callback_data": callback_data, "surface": surface, "from": since, "until": until}
+    query = {"state": state, "journey": journey, "callback_data": callback_data, "surface": surface}
+    query |= {"from": since, "until": until}
     with ApiClient() as api:
         items = list(api.items("/v1/batches", limit, **query))
     if as_json:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.errors import CommandError
+from cli.tables import cell
 from worker.rendering import placeholders
 from worker.rows import BadRow
 
@@ -22,6 +23,10 @@ class ColumnMap:
 
     def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """One row in the API's form. What is missing stays away: the API says of it what it says. Errors: BadRow."""
+        if isinstance(values.get(self.to), float):  # 9.199e11 is as good as any: what it was to be, nobody knows
+            raise BadRow(
+                self.to, "is a decimal number: write the phone number as text, in quotes and with all its digits"
+            )
         row: dict[str, Any] = {"to": _text(values, self.to) or ""}
         if self.fills:
             found = {name: _text(values, column) for name, column in self.fills.items()}
@@ -65,7 +70,7 @@ def is_row(values: Mapping[str, Any]) -> bool:
 
 def _column(columns: Sequence[str], names: Iterable[str], purpose: str, advice: str) -> str:
     """The first of these names that a column has: exactly, else but for case and spaces."""
-    there = ", ".join(column or '""' for column in columns[:50])
+    there = ", ".join(cell("", column) or '""' for column in columns[:50])
     for name in names:
         found = [column for column in columns if column == name] or [
             column for column in columns if _folded(column) == _folded(name)
@@ -87,4 +92,7 @@ def _text(values: Mapping[str, Any], column: str) -> str | None:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRow(column, "must be text or a number")
-    return str(value)
+    text = str(value)
+    if "e" in text or "n" in text:  # 1e+16, inf
+        raise BadRow(column, "is a number that loses digits as it is read: write it as text, in quotes")
+    return text

@@ -16,7 +16,8 @@ from cli.events import events
 from cli.inbound import EXAMPLES as INBOUND_EXAMPLES
 from cli.inbound import inbound
 from cli.lanes import lanes
-from cli.options import LOOK, RUN, SEND, SET_UP, STEER, examples
+from cli.options import LOOK, RUN, SEND, SET_UP, STEER, examples, say
+from cli.output import guard_output
 from cli.replay import EXAMPLES as REPLAY_EXAMPLES
 from cli.replay import replay
 from cli.send import EXAMPLES as SEND_EXAMPLES
@@ -41,14 +42,20 @@ PortNumber = Annotated[int | None, typer.Option("--port", min=1, max=65535, help
 Host = Annotated[str, typer.Option("--host", help="Address to serve on; 0.0.0.0 for all.")]
 
 
-@app.command(epilog=examples("delivery migrate"), rich_help_panel=SET_UP)
-def migrate(data_dir: DataDir = None) -> None:
-    """Bring the database to this version's tables."""
+@app.command(epilog=examples("delivery migrate", "delivery migrate --restored"), rich_help_panel=SET_UP)
+def migrate(
+    data_dir: DataDir = None,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="The database was put back to an earlier time, within its cluster.")
+    ] = False,
+) -> None:
+    """Bring the database to this version's tables, and home where it was restored from a dump."""
     url = _database_url(data_dir)
     from worker.migrations import upgrade
 
     with _database_errors():
-        upgrade(url)
+        if upgrade(url, is_restored=restored):
+            print("the database was restored: cursors of its feeds from before answer 410")
 
 
 @app.command(epilog=examples("delivery up", "delivery up --port 8080 --workers 4"), rich_help_panel=RUN)
@@ -264,24 +271,48 @@ def _database_errors() -> Iterator[None]:
     """A database that is away is told in one line."""
     from sqlalchemy.exc import DBAPIError
 
-    from worker.db import is_away
+    from worker.db import advice, is_away
 
     try:
         yield
     except DBAPIError as error:
         if not is_away(error):
             raise
+        if (words := advice(error)) is not None:
+            raise CommandError(words) from error
         reason = str(error.orig).strip().splitlines()[0]
         raise CommandError(f"cannot reach the database in DELIVERY_DATABASE_URL: {reason}") from error
 
 
 def run() -> None:
     """Entry point of the console script."""
+    before, output = sys.stdout, guard_output()
+    try:
+        code, lost = output.end(_run(sys.argv[1:]))
+        if lost is not None:
+            say(f"delivery: {lost}")
+    finally:
+        sys.stdout = before
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """The exit code of the command."""
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        say("delivery: an argument is not UTF-8: this shell writes in another encoding")
+        return 2
     try:
         app()
     except CommandError as error:
-        print(f"delivery: {error}", file=sys.stderr)
-        sys.exit(1)
+        say(f"delivery: {error}")
+        return 1
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            say(ended.code)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
 
 
 if __name__ == "__main__":

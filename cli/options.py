@@ -3,12 +3,14 @@ that cannot be taken back."""
 
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from cli.errors import CommandError
+from cli.tables import printable
 
 AsJson = Annotated[bool, typer.Option("--json", help="The API's answer, for scripts.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -16,6 +18,8 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="Most shown.")]
 From = Annotated[str | None, typer.Option("--from", help="Not before this time, such as 2027-01-31T09:00:00Z.")]
 Until = Annotated[str | None, typer.Option("--until", help="Before this time.")]
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Its whole ID.")]
+
+_LONGEST_KEY = 255
 
 SET_UP, RUN, SEND, LOOK, STEER = "Set up", "Run", "Send", "Look", "Steer"  # panels of `delivery --help`
 
@@ -44,6 +48,13 @@ def whole_id(text: str, noun: str) -> str:
         raise CommandError(f"{text!r} is not the ID of a {noun}: give it whole, as lists show it") from error
 
 
+def checked_key(key: str | None) -> str | None:
+    """An idempotency key of the caller's own, as HTTP and the API take it. Errors: BadParameter."""
+    if key is None or (key.isascii() and key.isprintable() and key == key.strip() and 1 <= len(key) <= _LONGEST_KEY):
+        return key
+    raise typer.BadParameter(f"must be 1 to {_LONGEST_KEY} printable ASCII characters; leave it out for one of ours")
+
+
 def confirm(question: str, is_confirmed: bool) -> None:
     """Asks, on standard error. Errors: CommandError where nobody is there to be asked; typer.Abort for a no."""
     if is_confirmed:
@@ -54,5 +65,7 @@ def confirm(question: str, is_confirmed: bool) -> None:
 
 
 def say(words: str) -> None:
-    """A remark beside what the command prints."""
-    print(words, file=sys.stderr, flush=True)
+    """A remark beside what the command prints. Files and providers may have written parts of it."""
+    if sys.stderr is not None:
+        with suppress(OSError):  # nobody is left to be told
+            print(printable(words), file=sys.stderr, flush=True)

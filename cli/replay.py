@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.batches import Validity
-from cli.options import AsJson, BatchId, From, Until, Yes, completed, confirm, examples, say, whole_id
+from cli.options import AsJson, BatchId, From, Until, Yes, checked_key, completed, confirm, examples, say, whole_id
 from worker.states import UNDELIVERED, State
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ def replay(
     is_confirmed: Yes = False,
     key: Annotated[
         str | None,
-        typer.Option("--key", help="Idempotency key: the same one twice replays once.", show_default="a new one"),
+        typer.Option(
+            "--key",
+            help="Idempotency key: the same one twice replays once.",
+            show_default="a new one",
+            callback=checked_key,
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Until all are final. Exit code 4 where some were not delivered.")

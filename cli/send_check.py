@@ -1,19 +1,18 @@
 """What a file would do if it were sent, found by reading it once from its beginning to its end, in constant memory."""
 
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from cli.audience import MOST_SHOWN, UNREADABLE, Audience, Wrong
-from worker.recipients import BadRecipient, normalise
-from worker.rendering import MissingVariables, render
-from worker.rows import BadRow, text_fault
+from cli.audience import Audience, Wrong
+from cli.errors import CommandError
+from cli.row_reading import Reader
+from worker.duplicates import first_of_each
+from worker.rows import MOST_LISTED, BadRow
 from worker.segments import Segments, count
 
+MOST_ROWS = 1_000_000  # of a batch
 _SAMPLES = 3
-_CACHE = "PRAGMA cache_size = -65536"  # KiB; beyond that the numbers lie on disk
 
 
 class Sample(NamedTuple):
@@ -28,8 +27,9 @@ class Sample(NamedTuple):
 
 @dataclass
 class Findings:
-    """`rows`: of the file. `wrong`: those that the API would reject, and the `unreadable`, which never reach it.
-    `segments` and `duplicates` are of the others; a duplicate names a number that an earlier row names."""
+    """`rows`: of the file. `wrong`: those that the API would reject, and the `unreadable`, which never reach it; the
+    first of each stand in `examples` and `lines`. `segments` and `duplicates` are of the others; a duplicate names a
+    number that an earlier row names."""
 
     rows: int = 0
     unreadable: int = 0
@@ -38,6 +38,7 @@ class Findings:
     segments: int = 0
     samples: list[Sample] = field(default_factory=list)
     examples: list[Wrong] = field(default_factory=list)
+    lines: list[Wrong] = field(default_factory=list)
 
     @property
     def readable(self) -> int:
@@ -47,10 +48,28 @@ class Findings:
     def good(self) -> int:
         return self.rows - self.wrong
 
-    def reject(self, wrong: Wrong) -> None:
+    def count_row(self, name: str) -> None:
+        """Errors: CommandError where it is one too many."""
+        self.rows += 1
+        if self.readable > MOST_ROWS:
+            raise CommandError(f"{name} holds more than {MOST_ROWS:,} rows, which is all that a batch holds: split it")
+
+    def reject(self, wrong: Wrong, *, is_unreadable: bool = False) -> None:
         self.wrong += 1
-        if len(self.examples) < MOST_SHOWN:
+        if len(self.examples) < MOST_LISTED:
             self.examples.append(wrong)
+        if is_unreadable:
+            self.unreadable += 1
+            if len(self.lines) < MOST_LISTED:
+                self.lines.append(wrong)
+
+    def add(self, sample: Sample) -> None:
+        self.segments += sample.segments
+        if len(self.samples) < _SAMPLES:
+            self.samples.append(sample)
+
+
+Told = Callable[[Wrong, object], None]
 
 
 def read_through(audience: Audience, moved: Callable[[], None]) -> Findings:
@@ -59,81 +78,52 @@ def read_through(audience: Audience, moved: Callable[[], None]) -> Findings:
     Errors: CommandError.
     """
     found = Findings()
-    for line, row, fault in audience.rows():
+    for row in audience.rows():
         moved()
-        found.rows += 1
-        if row is None:
-            found.unreadable += 1
-            found.reject(Wrong(line, None, UNREADABLE, fault))
+        found.count_row(audience.file.name)
+        if row.wrong is not None:
+            found.reject(row.wrong, is_unreadable=True)
     return found
 
 
-def examine(audience: Audience, default_country: str | None, moved: Callable[[], None]) -> Findings:
-    """All of it, by the API's own rules. `default_country`: the surface's. Errors: CommandError."""
+def examine(audience: Audience, reader: Reader, moved: Callable[[], None], told: Told) -> Findings:
+    """All of it, by the API's own rules. `told` hears of each wrong row and of what stands there.
+
+    Errors: CommandError.
+    """
     found = Findings()
-    text = audience.batch.get("text")
     counts_once = bool(audience.batch.get("deduplicate"))
-    with _numbers() as is_new:
-        for line, row, fault in audience.rows():
-            moved()
-            found.rows += 1
-            if row is None:
-                found.unreadable += 1
-                found.reject(Wrong(line, None, UNREADABLE, fault))
-                continue
-            try:
-                to, words = read_row(row, text, default_country)
-            except BadRow as error:
-                given = row.get("to")
-                found.reject(Wrong(line, given if isinstance(given, str) else None, error.field, error.reason))
-                continue
-            is_first = is_new(to)
-            found.duplicates += not is_first
-            if is_first or not counts_once:
-                segments = count(words)
-                found.segments += segments.parts
-                if len(found.samples) < _SAMPLES:
-                    found.samples.append(Sample(line, to, segments.parts, encoding_of(segments), words))
+    is_new = first_of_each(MOST_ROWS)
+    for line, row, wrong, value in audience.rows():
+        moved()
+        found.count_row(audience.file.name)
+        if row is None:
+            assert wrong is not None
+            found.reject(wrong, is_unreadable=True)
+            told(wrong, value)
+            continue
+        try:
+            to, text = reader.read(row)
+        except BadRow as error:
+            given = row.get("to")
+            wrong = Wrong(line, given if isinstance(given, str) else None, error.field, error.reason)
+            found.reject(wrong)
+            told(wrong, _standing(row, error.field))
+            continue
+        is_first = is_new(to)
+        found.duplicates += not is_first
+        if is_first or not counts_once:
+            segments = count(text)
+            found.add(Sample(line, to, segments.parts, encoding_of(segments), text))
     return found
+
+
+def _standing(row: Mapping[str, Any], field: str) -> Any:
+    """What stands in a field, as BadRow names it."""
+    is_variable = field not in row and field.startswith("variables.")
+    return row["variables"][field.removeprefix("variables.")] if is_variable else row.get(field)
 
 
 def encoding_of(segments: Segments) -> str:
     """With the character that makes a text cost twice as much, where there is one."""
     return segments.encoding if segments.forcing is None else f"{segments.encoding} for {segments.forcing!r}"
-
-
-def read_row(row: Mapping[str, Any], batch_text: str | None, default_country: str | None) -> tuple[str, str]:
-    """The recipient in E.164 and the whole text of a row in the API's form. Errors: BadRow."""
-    for name in ("to", "text", "callback_data", "content_template_id", "principal_entity_id"):
-        if not isinstance(row.get(name), str | None) or (name == "to" and row.get("to") is None):
-            raise BadRow(name, "is missing" if row.get(name) is None else "must be text (in quotes)")
-    try:
-        recipient = normalise(row["to"], default_country)
-    except BadRecipient as error:
-        raise BadRow("to", str(error)) from error
-    variables = row.get("variables") or {}
-    if not isinstance(variables, dict) or any(type(value) not in (str, int) for value in variables.values()):
-        raise BadRow("variables", "must be an object of texts and whole numbers")
-    template = batch_text if row.get("text") is None else row["text"]
-    if template is None:
-        raise BadRow("text", "is missing: neither this row nor --text has one")
-    try:
-        text = render(template, {name: str(value) for name, value in variables.items()})
-    except MissingVariables as error:
-        raise BadRow("variables", str(error)) from error
-    if fault := text_fault(text):
-        raise BadRow("text", fault)
-    return recipient, text
-
-
-@contextmanager
-def _numbers() -> Iterator[Callable[[str], bool]]:
-    """Says of each number whether it is the first time. In a database of its own, which grows on disk alone."""
-    kept = sqlite3.connect("", isolation_level=None)
-    try:
-        kept.execute(_CACHE)
-        kept.execute("CREATE TABLE seen (number INTEGER PRIMARY KEY)")
-        kept.execute("BEGIN")
-        yield lambda number: kept.execute("INSERT OR IGNORE INTO seen VALUES (?)", (int(number),)).rowcount == 1
-    finally:
-        kept.close()

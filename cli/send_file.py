@@ -1,5 +1,6 @@
 """A file to its people: read, checked, sent as one request under one idempotency key, and followed to its end."""
 
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,19 +12,29 @@ from urllib.parse import quote
 import typer
 
 from cli.api_client import ApiAway, ApiClient, ApiRefusal, Created
-from cli.audience import MOST_SHOWN, UNREADABLE, Audience, refuse
+from cli.audience import ALL_OF_THEM, MOST_SHOWN, Audience, refuse
 from cli.column_map import is_row, map_columns
 from cli.errors import CommandError
 from cli.options import confirm, say
 from cli.people_file import PeopleFile, people_in
+from cli.rejected_file import rejecting
+from cli.row_reading import Reader
 from cli.send_check import Findings, examine, read_through
 from cli.send_view import findings_json, reading, show_end, show_findings, show_wrong, uploading
 from cli.tables import clock, counted, print_json
 from cli.waiting import exit_code, patiently, wait_for_batch
+from worker.orders import Values
 
 SOME_REJECTED = 3
 INTERRUPTED = 130
 _ADVICE = "correct them, or leave them out with --skip-invalid"
+_COUNT = re.compile(r"((?:at least )?)([\d,]+) rows? (?:is|are) wrong")  # how the API's refusal of rows begins
+_NOT_OPTIONS = {  # fields of the API that have another name here
+    "validity_period": "--validity",
+    "on_invalid": "--skip-invalid",
+    "Idempotency-Key": "--key",
+    "messages": "the file",
+}
 _CLOCKS_DIFFER_SECONDS = 5.0  # the database's from the API's, and its own resolution
 
 
@@ -38,6 +49,7 @@ class Wish:
     callback_data: str | None
     key: str | None
     dry_run: bool
+    rejected: str | None
     waits: bool | None
     as_json: bool
     is_confirmed: bool
@@ -51,20 +63,42 @@ def send_file(wish: Wish) -> int:
     """The exit code. Errors: CommandError, where nothing was sent."""
     with people_in(wish.file) as people, ApiClient() as api:
         audience = Audience(people, _columns(people, wish), wish.batch)
-        is_shown = wish.dry_run or (not wish.is_confirmed and sys.stdin.isatty() and sys.stderr.isatty())
-        if is_shown:
-            surface = read_surface(api, wish.batch)
-        elif wish.waits is not False:
+        is_asked = not wish.is_confirmed and sys.stdin.isatty() and sys.stderr.isatty()
+        surface = read_surface(api, wish.batch) if wish.dry_run or is_asked or wish.rejected else None
+        if surface is None and wish.waits is not False:
             check_reading(api, wish.batch)
-        with reading(people.source) as moved:
-            found = examine(audience, surface["default_country"], moved) if is_shown else read_through(audience, moved)
+        found = _read(api, wish, audience, surface)
         if wish.dry_run:
-            return _tell_dry_run(wish, found, surface)
-        if is_shown:
-            _ask(wish, found, surface)
-        _check(wish, found, people.name)
+            return _tell_dry_run(wish, found, surface or {})
+        if is_asked and not wish.as_json:
+            show_findings(found, surface or {}, dict(wish.batch))
+        _check(wish, found, people.name, is_shown=is_asked and not wish.as_json)
+        if is_asked:
+            _ask(wish, found)
         key = wish.key or audience.key
-        return _follow(api, wish, audience, found, key, _upload(api, wish, audience, found.readable, key))
+        return _follow(api, wish, audience, found, key, _upload(api, wish, audience, found, key))
+
+
+def _read(api: ApiClient, wish: Wish, audience: Audience, surface: dict[str, Any] | None) -> Findings:
+    """Where the surface is not known, only whether it can be read. Errors: CommandError, also where there is no row."""
+    with reading(audience.file.source) as moved:
+        if surface is None:
+            found = read_through(audience, moved)
+        else:
+            reader = Reader(wish.batch, surface["default_country"], values_below(api, surface))
+            with rejecting(wish.rejected, wish.file) as told:
+                found = examine(audience, reader, moved, told)
+    if not found.rows:
+        raise CommandError(f"{audience.file.name} holds no rows")
+    return found
+
+
+def values_below(api: ApiClient, surface: Mapping[str, Any]) -> Values:
+    """What a send inherits from its surface and that one's credential."""
+    names = ("content_template_id", "principal_entity_id")
+    credential = api.read(f"/v1/credentials/{surface['credential_id']}")
+    of_surface, of_credential = (Values(**{name: level[name] for name in names}) for level in (surface, credential))
+    return of_surface.over(of_credential)
 
 
 def read_surface(api: ApiClient, send: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,30 +131,27 @@ def _tell_dry_run(wish: Wish, found: Findings, surface: dict[str, Any]) -> int:
     return 0 if not found.wrong else SOME_REJECTED if wish.skips and found.good else 1
 
 
-def _ask(wish: Wish, found: Findings, surface: dict[str, Any]) -> None:
-    if not wish.as_json:
-        show_findings(found, surface, dict(wish.batch))
-    if found.wrong and not wish.skips:
-        raise CommandError(f"{found.wrong:,} rows look wrong, and nothing was sent: {_ADVICE}")
-    if found.good:
-        left = found.duplicates if wish.batch.get("deduplicate") else 0
-        confirm(f"\nSend {found.good - left:,} messages, {found.segments:,} segments?", wish.is_confirmed)
+def _ask(wish: Wish, found: Findings) -> None:
+    left = found.duplicates if wish.batch.get("deduplicate") else 0
+    confirm(f"\nSend {found.good - left:,} messages, {found.segments:,} segments?", wish.is_confirmed)
 
 
-def _check(wish: Wish, found: Findings, name: str) -> None:
-    """Errors: CommandError where the file holds nothing to send, or lines that would be lost unsaid."""
-    if not found.rows:
-        raise CommandError(f"{name} holds no rows")
-    if found.unreadable and not (wish.skips and found.readable):
-        count = "a line" if found.unreadable == 1 else f"{found.unreadable:,} lines"
-        what = f"{name}: {count} cannot be read, and nothing was sent: {_ADVICE if found.readable else 'correct them'}"
-        raise refuse(what, [row for row in found.examples if row.field == UNREADABLE], found.unreadable)
+def _check(wish: Wish, found: Findings, name: str, *, is_shown: bool) -> None:
+    """Errors: CommandError where the file holds nothing to send, or rows that would be lost unsaid."""
+    if not found.wrong or (wish.skips and found.good):
+        return
+    if found.unreadable == found.wrong:
+        what = "a line cannot be read" if found.wrong == 1 else f"{found.wrong:,} lines cannot be read"
+    else:
+        what = "a row looks wrong" if found.wrong == 1 else f"{found.wrong:,} rows look wrong"
+    advice = _ADVICE if found.good else "correct them"
+    raise refuse(f"{name}: {what}, and nothing was sent: {advice}", () if is_shown else found.examples, found.wrong)
 
 
-def _upload(api: ApiClient, wish: Wish, audience: Audience, total: int, key: str) -> Created:
+def _upload(api: ApiClient, wish: Wish, audience: Audience, found: Findings, key: str) -> Created:
     again = f"the same command again (with --key {key}) goes on where this stopped, and sends nothing twice"
     try:
-        with uploading(total) as moved:
+        with uploading(found.readable) as moved:
 
             def body() -> Any:
                 moved(None)
@@ -133,10 +164,10 @@ def _upload(api: ApiClient, wish: Wish, audience: Audience, total: int, key: str
     except ApiAway as error:
         raise CommandError(f"{error}; {again}") from error
     except ApiRefusal as refusal:
-        raise _in_lines(refusal, audience, key, wish) from refusal
+        raise _in_lines(refusal, audience, found, key, wish) from refusal
 
 
-def _in_lines(refusal: ApiRefusal, audience: Audience, key: str, wish: Wish) -> CommandError:
+def _in_lines(refusal: ApiRefusal, audience: Audience, found: Findings, key: str, wish: Wish) -> CommandError:
     """The API's no, with the file's lines in place of the request's rows."""
     if refusal.status == 409:
         whose = "--key" if wish.key else "the key of this command"
@@ -149,13 +180,18 @@ def _in_lines(refusal: ApiRefusal, audience: Audience, key: str, wish: Wish) -> 
         # Its words are of a first line, which is none of the file's.
         named = [f"{_option(fault['field'])}: {fault['message']}" for fault in refusal.faults]
         return CommandError("; ".join(named)) if named else refusal
-    advice = "" if wish.skips else " (--skip-invalid)"
-    return refuse(str(refusal).splitlines()[0] + advice, audience.in_lines(of_rows), len(of_rows))
+    # It advises those who write requests, of which it lists more than are shown here: the count alone is for us.
+    told = _COUNT.match(str(refusal))
+    at_least, count = (told[1], int(told[2].replace(",", ""))) if told else ("at least ", len(of_rows))
+    advice = _ADVICE if count < found.readable and not wish.skips else "correct them"
+    what = f"{at_least}{count:,} row{' is' if count == 1 else 's are'} wrong, and nothing was stored: {advice}"
+    return refuse(what, audience.in_lines(of_rows[:MOST_SHOWN]), count)
 
 
 def _option(field: str) -> str:
     """What a field of the batch is called on the command line."""
-    return "--validity" if field == "validity_period" else f"--{field.replace('_', '-')}"
+    name, _, _ = field.partition(".")
+    return _NOT_OPTIONS.get(name, f"--{name.replace('_', '-')}")
 
 
 def _follow(api: ApiClient, wish: Wish, audience: Audience, found: Findings, key: str, created: Created) -> int:
@@ -164,7 +200,13 @@ def _follow(api: ApiClient, wish: Wish, audience: Audience, found: Findings, key
     rejected = found.unreadable + answer["rejected_count"]
     if not wish.as_json:
         _tell_accepted(api, answer, created.asked_at)
-        _tell_rejected(audience, found, answer, rejected)
+        _tell_rejected(wish, audience, found, answer, rejected)
+    else:
+        answer |= _rejected_json(audience, found, answer)
+    if wish.rejected and rejected != found.wrong:
+        say(
+            f"the API rejected other rows than {wish.rejected} has: `delivery batches rejected {answer['id']}` has them"
+        )
     if wish.waits or (wish.waits is None and answer["state"] != "scheduled"):
         try:
             answer["batch"] = patiently(lambda: wait_for_batch(api, answer["id"]))
@@ -196,8 +238,20 @@ def is_earlier(created_at: str, asked_at: float | None) -> bool:
     return asked_at is not None and datetime.fromisoformat(created_at).timestamp() < asked_at - _CLOCKS_DIFFER_SECONDS
 
 
-def _tell_rejected(audience: Audience, found: Findings, answer: dict[str, Any], count: int) -> None:
-    wrong = [*(row for row in found.examples if row.field == UNREADABLE), *audience.in_lines(answer["rejected"])]
-    show_wrong(sorted(wrong, key=lambda row: row.line)[:MOST_SHOWN], count)
-    if count > MOST_SHOWN:
-        print(f"all that the API rejected: `delivery batches rejected {answer['id']} rejected.csv`")
+def _tell_rejected(wish: Wish, audience: Audience, found: Findings, answer: dict[str, Any], count: int) -> None:
+    wrong = [*found.lines, *audience.in_lines(answer["rejected"][:MOST_SHOWN])]
+    show_wrong(sorted(wrong, key=lambda row: row.line), count)
+    if count and wish.rejected:
+        print(f"all of them are in {wish.rejected}")
+    elif count > MOST_SHOWN:
+        print(f"the same command with {ALL_OF_THEM}")
+
+
+def _rejected_json(audience: Audience, found: Findings, answer: dict[str, Any]) -> dict[str, Any]:
+    """What the API rejected, with the file's lines, and what never reached it: the first of each, and their counts."""
+    lines = audience.lines_of(row["index"] for row in answer["rejected"])
+    return {
+        "rejected": [{**row, "line": lines[row["index"]]} for row in answer["rejected"]],
+        "unreadable": [row._asdict() for row in found.lines],
+        "unreadable_count": found.unreadable,
+    }

@@ -11,9 +11,10 @@ from cli.api_client import ApiClient, ApiRefusal
 from cli.audience import key_of
 from cli.errors import CommandError
 from cli.options import say
-from cli.send_check import encoding_of, read_row
-from cli.send_file import INTERRUPTED, check_reading, is_earlier, read_surface
-from cli.tables import clock, print_facts, print_json
+from cli.row_reading import read_single
+from cli.send_check import encoding_of
+from cli.send_file import INTERRUPTED, check_reading, is_earlier, read_surface, values_below
+from cli.tables import clock, print_facts, print_json, printable
 from cli.waiting import SOME_UNDELIVERED, patiently
 from worker.rows import BadRow
 from worker.segments import count
@@ -50,14 +51,14 @@ def send_one(message: dict[str, Any], key: str | None, *, dry_run: bool, waits: 
     if as_json:
         print_json(answer)
     elif "message" in answer:
-        print(f"{answer['message']['state']}: {answer['message']['reason'] or ''}".rstrip(": "))
+        print(printable(f"{answer['message']['state']}: {answer['message']['reason'] or ''}").rstrip(": "))
     return 0 if answer.get("message", {"state": State.DELIVERED})["state"] == State.DELIVERED else SOME_UNDELIVERED
 
 
 def _tell_dry_run(api: ApiClient, message: dict[str, Any], as_json: bool) -> int:
     surface = read_surface(api, message)
     try:
-        to, text = read_row(message, None, surface["default_country"])
+        to, text = read_single(message, surface["default_country"], values_below(api, surface))
     except BadRow as error:
         raise CommandError(f"{error.field}: {error.reason}") from error
     segments = count(text)

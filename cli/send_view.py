@@ -36,14 +36,18 @@ def show_findings(found: Findings, surface: dict[str, Any], batch: dict[str, Any
 
 
 def show_wrong(wrong: Sequence[Wrong], count: int) -> None:
-    if wrong:
-        print(f"\nrejected{f', the first {len(wrong)}' if len(wrong) < count else ''}:")
-        print_table(_WRONG, [row._asdict() for row in wrong])
+    """The first of so many."""
+    shown = wrong[:MOST_SHOWN]
+    if shown:
+        print(f"\nrejected{f', the first {len(shown)}' if len(shown) < count else ''}:")
+        print_table(_WRONG, [row._asdict() for row in shown])
 
 
 def findings_json(found: Findings) -> dict[str, Any]:
     rows = {name: [row._asdict() for row in getattr(found, name)] for name in ("samples", "examples")}
-    return {**asdict(found), **rows}
+    facts = {**asdict(found), **rows}
+    del facts["lines"]  # the examples hold them
+    return facts
 
 
 def show_end(batch: dict[str, Any]) -> None:

@@ -104,6 +104,11 @@ def cell(name: str, value: Any) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
+def printable(text: str) -> str:
+    """The same of words that may stand in several lines."""
+    return "\n".join(cell("", line) for line in text.split("\n"))
+
+
 def clock(text: str | None) -> str:
     """A time of the API's, to the second, in UTC."""
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%SZ}" if text else ""

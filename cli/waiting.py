@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from cli.api_client import ApiAway, ApiClient
 from cli.options import say
+from cli.tables import printable
 from worker.states import LIVE, State
 
 SOME_UNDELIVERED = 4  # the exit code
@@ -84,4 +85,4 @@ def _pause(batch: dict[str, Any]) -> str | None:
     if batch["state"] != "paused":
         return None
     reason = batch["pause_reason"] or "a person paused it"
-    return f"the batch is paused ({reason}): `delivery batches resume {batch['id']}` lets it go on"
+    return printable(f"the batch is paused ({reason}): `delivery batches resume {batch['id']}` lets it go on")

@@ -50,6 +50,7 @@ def _look_on(api: Any, watched: Any, interval: float, told: Told) -> None:
     """Look after look; with a batch alone, until that is over. The API may go away meanwhile, and what it refuses at
     the first look alone ends it. Errors: CommandError."""
     from cli.api_client import ApiAway
+    from cli.tables import printable
     from cli.watching import is_over
 
     has_seen = False
@@ -60,7 +61,7 @@ def _look_on(api: Any, watched: Any, interval: float, told: Told) -> None:
         except CommandError as error:
             if not (has_seen or isinstance(error, ApiAway)):
                 raise
-            told(None, str(error))
+            told(None, printable(str(error)))
         else:
             has_seen = True
             told(seen, None)

@@ -91,7 +91,8 @@ def watch_line(seen: Seen) -> str:
         *((sum(in_states(lane, (state,)) for lane in seen.lanes), state) for state in (State.RETRYING, State.EXPIRED)),
     ]
     words = [f"{count:,} {name}" for count, name in sums]
-    return "; ".join([f"{clock}  {_rate(seen.rate)}", *words, f"oldest due {_span(oldest)}", *map(_hold, _held(seen))])
+    holds = [_hold(lane, seen.at) for lane in _held(seen)]
+    return "; ".join([f"{clock}  {_rate(seen.rate)}", *words, f"oldest due {_span(oldest)}", *holds])
 
 
 def lane_rows(seen: Seen) -> list[dict[str, Any]]:
@@ -100,7 +101,7 @@ def lane_rows(seen: Seen) -> list[dict[str, Any]]:
         {
             "lane": lane_name(lane),
             **{column.heading: column.words(lane) for column in _COLUMNS},
-            "held": _why(lane) if lane["kind"] else None,
+            "held": _why(lane, seen.at) if lane["kind"] else None,
         }
         for lane in _shown(seen)
     ]
@@ -190,23 +191,24 @@ def _held(seen: Seen) -> list[Item]:
 
 def _holds(seen: Seen) -> Iterable[RenderableType]:
     for lane in _held(seen)[:_LANES_SHOWN]:
-        yield Text(f" {_hold(lane)}", _HELD)
+        yield Text(f" {_hold(lane, seen.at)}", _HELD)
 
 
-def _hold(lane: Item) -> str:
-    return f"{lane_name(lane)} is held, {_why(lane)}"
+def _hold(lane: Item, now: datetime) -> str:
+    return f"{lane_name(lane)} is held, {_why(lane, now)}"
 
 
-def _why(lane: Item) -> str:
+def _why(lane: Item, now: datetime) -> str:
     reason = f"{cell('', lane['kind'])}: {cell('', lane['reason'])}"
     if lane["held_until"] is None:
         return reason
-    return f"{reason}; tried again at {datetime.fromisoformat(lane['held_until']):%H:%M:%S} UTC"
+    until = datetime.fromisoformat(lane["held_until"])
+    return f"{reason}; {f'tried again at {until:%H:%M:%S} UTC' if until > now else 'the next try is due now'}"
 
 
 def _batches(seen: Seen, width: int) -> Iterable[RenderableType]:
     if not seen.batches:
-        return [Text(), _line("no batch runs", "dim")]
+        return [Text(), _line("no batch runs or waits", "dim")]
     table = Table.grid(padding=(0, 1))
     for overflow_first in (True, False, False, True):
         table.add_column(no_wrap=True, overflow="ellipsis" if overflow_first else "crop")
@@ -218,7 +220,8 @@ def _batches(seen: Seen, width: int) -> Iterable[RenderableType]:
         state = Text(batch["state"], COLOURS.get(batch["state"], ""))
         table.add_row(f" {name}", state, f"{ended / max(1, batch['total']):6.1%}", rest)
     more = len(seen.batches) - _BATCHES_SHOWN
-    return [Text(), _line("batches that run", "dim"), table, *([_line(f"{more} more", "dim")] if more > 0 else [])]
+    words = f"{'more than ' if seen.has_more else ''}{more} more"
+    return [Text(), _line("batches that are not over", "dim"), table, *([_line(words, "dim")] if more > 0 else [])]
 
 
 def _size(batch: Item) -> str:

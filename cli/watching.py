@@ -15,7 +15,8 @@ from worker.states import FINAL, LIVE, WAITING, State
 RECENT_SECONDS = 300
 _RATE_SECONDS = 5.0  # a rate is the mean of these: answers of Infobip come by the hundreds
 _HISTORY = 120  # looks
-_NEWEST, _MOST_FOLLOWED = 50, 10  # batches
+_STATES = ("running", "paused", "scheduled")  # of batches, in the order in which they are shown
+_MOST_OF_A_STATE = 50
 _REASON_LOOKS = 60  # kept of the recent past, evenly
 
 Item = Mapping[str, Any]
@@ -31,6 +32,7 @@ class Seen:
     at: datetime
     lanes: Sequence[Item] = ()
     batches: Sequence[Item] = ()
+    has_more: bool = False  # batches, than those
     rates: Mapping[str, float] = field(default_factory=dict)  # by the ID of a lane or batch
     rate: float | None = None
     history: Sequence[float] = ()
@@ -46,18 +48,17 @@ class Watch:
         self._ended: deque[tuple[float, dict[str, int]]] = deque()
         self._history: deque[float] = deque(maxlen=_HISTORY)
         self._reasons: deque[tuple[float, Counter[str]]] = deque()
-        self._followed: list[str] = []
 
     def look(self, api: ApiClient, now: float) -> Seen:
-        lanes: list[Item] = []
         if self.batch_id is not None:
-            batches = [api.glance(f"/v1/batches/{self.batch_id}")]
-        else:
-            lanes = api.glance("/v1/lanes")["items"]
-            batches = self._running(api)
-        return self.saw(lanes, batches, now)
+            return self.saw([], [api.glance(f"/v1/batches/{self.batch_id}")], now)
+        lanes = api.glance("/v1/lanes")["items"]
+        pages = [api.glance("/v1/batches", state=state, limit=_MOST_OF_A_STATE) for state in _STATES]
+        # One that changes its state from page to page may stand on two, as it then was.
+        batches = {batch["id"]: batch for page in pages for batch in page["items"]}
+        return self.saw(lanes, list(batches.values()), now, any(page["next_cursor"] for page in pages))
 
-    def saw(self, lanes: Sequence[Item], batches: Sequence[Item], now: float) -> Seen:
+    def saw(self, lanes: Sequence[Item], batches: Sequence[Item], now: float, has_more: bool = False) -> Seen:
         """What follows from these answers of the API."""
         counted = lanes or batches
         rates = self._rates([*lanes, *batches], now)
@@ -73,21 +74,13 @@ class Watch:
             at=datetime.now(UTC),
             lanes=lanes,
             batches=batches,
+            has_more=has_more,
             rates=rates,
             rate=rate,
             history=tuple(self._history),
             reasons=recent.most_common(),
             reason_seconds=seconds,
         )
-
-    def _running(self, api: ApiClient) -> list[Item]:
-        """The newest that are not over, and those followed from earlier looks, however many came after them."""
-        newest = api.glance("/v1/batches", limit=_NEWEST)["items"]
-        listed = {batch["id"] for batch in newest}
-        older = [api.glance(f"/v1/batches/{batch_id}") for batch_id in self._followed if batch_id not in listed]
-        running = [batch for batch in [*newest, *older] if not is_over(batch)]
-        self._followed = [batch["id"] for batch in running[-_MOST_FOLLOWED:]]
-        return running
 
     def _rates(self, items: Sequence[Item], now: float) -> dict[str, float]:
         ended = {item["id"]: in_states(item, FINAL) for item in items}

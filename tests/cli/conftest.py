@@ -9,15 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from cli.environment import settings_in
 from cli.main import run
 from cli.ports import free_port
 from tests.cli.serving import ADMIN, SECRET_KEY, running_api
 from tests.cli.shell import Delivery, Done
-from tests.factories import MadeLane, make_lane
+from tests.factories import MadeLane, empty, make_lane
 from worker.db import make_engine
 from worker.settings import settings
 
@@ -89,8 +88,7 @@ def session(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sess
     settings()
     engine = make_engine(database_url)
     with engine.begin() as connection:
-        tables = ", ".join(f'"{table.name}"' for table in SQLModel.metadata.sorted_tables)
-        connection.execute(text(f"TRUNCATE {tables}"))
+        empty(connection)
     with Session(engine, expire_on_commit=False) as session:
         yield session
     engine.dispose()

@@ -4,15 +4,18 @@ import os
 import pty
 import subprocess
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from cli.environment import without_settings
 from cli.programs import delivery_command
 from tests.processes import wait_for
 
 
-def at_terminal(address: str, token: str, *command: str, answers: Mapping[str, str], hidden: bool = False) -> str:
-    """What the command shows on a terminal where each question is answered, `hidden` where nobody may see it."""
+def at_terminal(
+    address: str, token: str, *command: str, answers: Mapping[str, str | Callable[[], str]], hidden: bool = False
+) -> str:
+    """What the command shows on a terminal where each question is answered, `hidden` where nobody may see it. A
+    function gives its answer when it is asked."""
     ours, theirs = pty.openpty()
     variables = {"DELIVERY_API_URL": address, "DELIVERY_API_TOKEN": token, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(
@@ -32,7 +35,8 @@ def at_terminal(address: str, token: str, *command: str, answers: Mapping[str, s
                 if hidden:
                     # What is typed while it can be seen is thrown away.
                     wait_for(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO)
-                os.write(ours, f"{left.pop(question)}\n".encode())
+                answer = left.pop(question)
+                os.write(ours, f"{answer() if callable(answer) else answer}\n".encode())
         process.wait(20)
     finally:
         process.kill()

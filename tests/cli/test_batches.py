@@ -69,6 +69,8 @@ def test_list_finds_by_each_of_its_options(at_home: Delivery, administrator: htt
         (("--surface", "main"), [summer, spring]),
         (("--from", before), [summer]),
         (("--until", before), [spring]),
+        (("--state", "running,paused", "--journey", "summer"), [summer]),
+        (("--state", "done"), []),
     ):
         items = at_home("batches", "list", *options, "--json").json["items"]
         assert [item["id"] for item in items] == found, options

@@ -52,6 +52,11 @@ def test_map_names_the_column_of_a_placeholder_that_is_called_otherwise() -> Non
     ("columns", "options", "words"),
     [
         (["city", "age"], {}, "there is no column for the recipient: name it with --to COLUMN; the columns: city, age"),
+        (
+            ["to", "a\x1b[31m\nb"],
+            {"to": "fax"},
+            "there is no column for the recipient: name it with --to COLUMN; the columns: to, a [31m b",
+        ),
         (["to"], {"to": "fax"}, "there is no column for the recipient: name it with --to COLUMN; the columns: to"),
         (["to", "To"], {"to": "TO"}, "the column 'to' stands twice: for the recipient there must be one"),
         (["to", "to"], {}, "the column 'to' stands twice"),
@@ -79,6 +84,20 @@ def test_numbers_of_json_become_text_and_what_is_missing_stays_away() -> None:
     row = mapped.row({"to": 919876543210, "points": 7, "price": 9.5})
     assert row == {"to": "919876543210", "variables": {"points": "7", "price": "9.5"}}
     assert mapped.row({"price": None}) == {"to": "", "variables": {}}
+
+
+@pytest.mark.parametrize("value", [919900000011.0, 1e22])
+def test_recipient_that_is_a_decimal_number_is_refused(value: float) -> None:
+    with pytest.raises(BadRow) as told:
+        map_columns(["phone"], "Hello").row({"phone": value})
+    assert told.value.field == "phone"
+    assert told.value.reason.startswith("is a decimal number: write the phone number as text, in quotes")
+
+
+@pytest.mark.parametrize("value", [1e23, 1e-7, float("inf")])
+def test_number_that_loses_digits_fills_no_placeholder(value: float) -> None:
+    with pytest.raises(BadRow, match="loses digits"):
+        map_columns(["to", "n"], "{{n}}").row({"to": "1", "n": value})
 
 
 @pytest.mark.parametrize("value", [True, [1], {"a": 1}])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -63,6 +64,18 @@ def test_database_that_is_away_is_one_line_and_tells_no_password(tmp_path: Path)
     assert "hidden" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["batches", "list", "--journey", "\udcff"], ["credentials", "get", "\udcff"]],
+    ids=lambda words: words[0],
+)
+def test_argument_that_is_not_utf_8_is_one_line(arguments: list[str], tmp_path: Path) -> None:
+    api = {"DELIVERY_API_URL": "http://127.0.0.1:1", "DELIVERY_API_TOKEN": "x"}
+    done = delivery(*arguments, cwd=tmp_path, **api)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "delivery: an argument is not UTF-8: this shell writes in another encoding\n"
+
+
 def test_bad_setting_stops_up_and_names_the_variable(tmp_path: Path) -> None:
     done = delivery("up", cwd=tmp_path, DELIVERY_API_PORT="many")
     assert done.returncode == 2
@@ -85,6 +98,23 @@ def test_token_is_printed_bare_beside_a_running_stack(database_url: str, tmp_pat
     assert done.stderr == ""
     assert done.returncode == 0
     assert len(done.stdout.split()) == 1
+
+
+def test_a_restored_database_is_refused_until_it_is_migrated(database_url: str, tmp_path: Path) -> None:
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE cluster SET system_identifier = system_identifier + 1"))
+    engine.dispose()
+    token = ("token", "create", "--name", "restored", "--scope", "read")
+    refused = delivery(*token, cwd=tmp_path, DELIVERY_DATABASE_URL=database_url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("delivery: The database was restored")
+    assert "`delivery migrate`" in refused.stderr
+    # Once it is where it was, or once it is said that it was put back, and not a second time by itself.
+    for options, is_said in (((), True), ((), False), (("--restored",), True), ((), False)):
+        done = delivery("migrate", *options, cwd=tmp_path, DELIVERY_DATABASE_URL=database_url)
+        assert (done.returncode, "cursors" in done.stdout) == (0, is_said)
+    assert delivery(*token, cwd=tmp_path, DELIVERY_DATABASE_URL=database_url).returncode == 0
 
 
 def leaves(group: Any = get_command(app), path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

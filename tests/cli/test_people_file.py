@@ -2,6 +2,7 @@
 
 import csv
 import io
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ ANNA = {"phone": "919876543210", "name": "Anna"}
 
 
 def people(file: str | bytes, name: str = "people") -> PeopleFile:
-    return PeopleFile(io.BytesIO(file.encode() if isinstance(file, str) else file), name)
+    return PeopleFile(io.BytesIO(file.encode() if isinstance(file, str) else file), name, b"")
 
 
 def entries(file: str | bytes) -> list[tuple[int, dict[str, Any]]]:
@@ -39,16 +40,45 @@ def entries(file: str | bytes) -> list[tuple[int, dict[str, Any]]]:
         "phone,name\n919876543210,Anna,,\n",
         '{"phone": "919876543210", "name": "Anna"}\n',
         '\ufeff{"phone": "919876543210", "name": "Anna"}',
+        "phone,name\r919876543210,Anna\r",
+        "phone\tname\r\n919876543210\tAnna\r\n".encode("utf-16"),
+        b"\xfe\xff" + "phone;name\n919876543210;Anna\n".encode("utf-16-be"),
     ],
-    ids=["comma", "semicolon", "tab", "BOM", "quotes", "spaces", "empty cells behind", "ndjson", "ndjson with BOM"],
+    ids=[
+        *("comma", "semicolon", "tab", "BOM", "quotes", "spaces", "empty cells behind", "ndjson", "ndjson with BOM"),
+        *("CR", "UTF-16", "UTF-16, big end first"),
+    ],
 )
-def test_the_same_row_is_read_whatever_wrote_it(file: str) -> None:
+def test_the_same_row_is_read_whatever_wrote_it(file: str | bytes) -> None:
     assert people(file).columns == list(ANNA)
-    assert entries(file) == [(2 if 'name":' not in file else 1, ANNA)]
+    assert entries(file) == [(1 if people(file).first else 2, ANNA)]
 
 
-def test_delimiter_is_the_one_that_parts_most_columns() -> None:
-    assert people('phone;"last, first";city\n1;2;3\n').columns == ["phone", "last, first", "city"]
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "\ufeffSEP=;\r"])
+def test_spreadsheet_s_own_first_line_names_the_delimiter(first: str) -> None:
+    file = f"{first}\nphone;name,comma\n1;a,b\n"
+    assert people(file).columns == ["phone", "name,comma"]
+    assert entries(file) == [(3, {"phone": "1", "name,comma": "a,b"})]
+    assert people("sep=|\nphone|name\n1|a\n").columns == ["phone", "name"]
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ('phone;"last, first";city', ["phone", "last, first", "city"]),
+        ('phone;"Last, first, x"', ["phone", "Last, first, x"]),
+        ('phone,"first\nname"', ["phone", "first\nname"]),
+        ('phone;"first,\r\nname, ""x"", y"', ["phone", 'first,\r\nname, "x", y']),
+        ('phone,5" pipe', ["phone", '5" pipe']),
+    ],
+)
+def test_delimiter_is_the_one_that_parts_most_columns_outside_quotes(header: str, columns: list[str]) -> None:
+    file = people(f"\n{header}\n1{';' if ';' in header else ','}2{',3' if len(columns) == 3 else ''}\n")
+    assert file.columns == columns
+
+
+def test_header_of_several_lines_counts_them() -> None:
+    assert [line for line, _ in entries('\nphone,"first\nname"\n1,Anna\n\n2,Bert\n')] == [4, 6]
 
 
 def test_lines_are_those_of_the_file_over_blank_ones_and_cells_of_several_lines() -> None:
@@ -67,7 +97,8 @@ def test_it_is_read_again_from_its_beginning() -> None:
     ("line", "words"),
     [
         ("1,Anna,Berlin", "has 3 cells, and the header 2: put a cell that holds ',' in quotes"),
-        ("1", "has 1 cells, and the header 2"),
+        ("1", "has 1 cell, and the header 2: write each of them, with ',' between"),
+        ("1," + "A" * 200_000, "has a cell of more than 131,072 characters"),
         ('1,"Anna" Smith', "has a quote that is not as CSV has them"),
     ],
 )
@@ -77,6 +108,7 @@ def test_row_that_cannot_be_read_costs_none_of_the_others(line: str, words: str)
     assert (bad.line, after.line, after.values["phone"]) == (3, 4, "2")
     assert bad.fault is not None
     assert bad.fault.startswith(words)
+    assert bad.text == f"{line}\n"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +127,10 @@ def test_line_that_is_no_object_costs_none_of_the_others(line: str, words: str) 
     [
         (b"", "people is empty"),
         (b"\n \n", "people is empty"),
-        ("phone\n1\n".encode("utf-16"), "people is in UTF-16: save it as UTF-8"),
+        ("phone\n1\n".encode("utf-16-le"), "people looks like UTF-16 without the mark that says so: save it as UTF-8"),
+        ("phone\n1\n".encode("utf-16-be"), "people looks like UTF-16 without the mark"),
+        ("phone\n1\n".encode("utf-32"), "people is in UTF-32: save it as UTF-8"),
+        ("phone\n1\n".encode("utf-16") + b"\n", "people is not UTF-16 throughout"),
         ("phone,name\n1,J\u00f6rg\n".encode("latin-1"), "people, line 2: is not UTF-8: save it as UTF-8"),
         (b'phone,name\n1,"Anna\n2,Bert\n', "people, line 2: a quote is opened and never closed"),
         (b'phone,name\n1,"Anna\n' + b"2,Bert\n" * 30_000 + b'3,"C"\n', "people, line 2: a quote is opened"),
@@ -117,6 +152,17 @@ def test_json_is_known_by_its_name_where_its_beginning_is_none(tmp_path: Path) -
     (tmp_path / "people.jsonl").write_text("phone\n1\n")
     with pytest.raises(CommandError, match="line 1: is not JSON"), people_in(str(tmp_path / "people.jsonl")):
         pass
+
+
+def test_what_is_written_to_a_file_after_it_was_opened_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("phone\n1\n")
+    with people_in(str(path)) as file:
+        before = list(file.entries())
+        path.write_text("phone\n2\n3\n")
+        assert [entry.values["phone"] for entry in file.entries()] == ["1"]
+        assert list(file.entries()) == before
+        assert file.digest == sha256(b"phone\n1\n").digest()
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

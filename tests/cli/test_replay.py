@@ -54,6 +54,16 @@ def test_the_same_key_gives_the_first_answer_again(at_home: Delivery, batch: str
     assert at_home("replay", batch, "--yes", "--key", "of-today", "--json").json == first
 
 
+@pytest.mark.parametrize("key", ["", "é"])
+def test_key_that_cannot_be_one_is_refused(
+    at_home: Delivery, batch: str, administrator: httpx.Client, key: str
+) -> None:
+    done = at_home("replay", batch, "--yes", "--key", key)
+    assert done.code == 2
+    assert "must be 1 to 255 printable ASCII" in done.err
+    assert administrator.get(f"/v1/batches/{batch}").json()["replays"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "count"),
     [

@@ -1,5 +1,6 @@
 """`delivery send` against a real API: what it shows before, what it sends, how it goes on after trouble, exit codes."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from sqlmodel import Session
 
-from cli import api_client
+from cli import api_client, send_check
 from cli.ports import free_port
 from tests.cli.breaking_proxy import BreakingProxy
 from tests.cli.shell import Delivery, Done, failure
@@ -97,7 +98,12 @@ def test_dry_run_tells_wrong_rows_by_their_lines(send: Delivery) -> None:
         ({"to": ANNA, "text": " "}, "text", "is empty"),
         ({"to": ANNA, "text": "x" * 4_001}, "text", "has 4,001 bytes in UTF-8"),
         ({"to": 5, "text": "x"}, "to", "must be text (in quotes)"),
-        ({"to": ANNA, "variables": {"name": 1.5}}, "variables", "must be an object of texts and whole numbers"),
+        ({"to": ANNA, "variables": {"name": 1.5}}, "variables.name", "must be text (in quotes) or a whole number"),
+        ({"to": ANNA, "variables": {"name": "A\0B"}}, "variables.name", "holds a NUL character"),
+        ({"to": ANNA, "text": "x", "foo": 1}, "foo", "is not a field of this request"),
+        ({"to": ANNA, "text": "x", "callback_data": "c" * 4_001}, "callback_data", "has 4,001 characters"),
+        ({"to": ANNA, "text": "x", "content_template_id": "12"}, "content_template_id", "a DLT ID has 12 to 25 digits"),
+        ({"to": "919876543210.0", "text": "x"}, "to", "looks like a decimal number"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -110,13 +116,9 @@ def test_what_a_dry_run_finds_wrong_the_api_rejects_too(
     options = ("--file", "-", "--text", "Hello {{name}}", "--skip-invalid", "--json")
     done = send(*options, "--dry-run" if is_dry else "--no-wait", typed=typed)
     assert done.code == 3
-    if is_dry:
-        (wrong,) = done.json["examples"]
-        assert (wrong["line"], wrong["field"]) == (2, field)
-        assert wrong["reason"].startswith(words)
-    else:
-        (wrong,) = done.json["rejected"]
-        assert wrong["field"].partition(".")[0] == field
+    (wrong,) = done.json["examples" if is_dry else "rejected"]
+    assert (wrong["line"], wrong["field"]) == (2, field)
+    assert wrong["reason"].startswith(words)
 
 
 def test_dry_run_reads_national_numbers_as_the_surface_does(
@@ -231,6 +233,21 @@ def test_at_a_terminal_it_shows_what_it_would_send_and_asks(
     assert len(stored()) == count
 
 
+def test_what_is_sent_is_what_was_shown_whatever_becomes_of_the_file_meanwhile(
+    address: str, token: str, folder: Path, stored: Any
+) -> None:
+    file = folder / "people.csv"
+
+    def answer() -> str:
+        file.write_text(PEOPLE + "919876543212,Emil,C-3\n")
+        return "y"
+
+    options = ("--file", str(file), "--text", "Hello {{first name}}", "--no-wait")
+    at_terminal(address, token, "send", "--surface", "main", *options, answers={"2 segments?": answer})
+    (batch,) = stored()
+    assert [message["to"] for message in stored("/v1/messages", batch=batch["id"])] == [ANNA, BERT]
+
+
 def test_at_a_terminal_yes_is_an_answer_and_wrong_rows_are_none(
     address: str, token: str, folder: Path, stored: Any
 ) -> None:
@@ -263,16 +280,17 @@ def test_first_rejected_rows_are_shown_and_where_all_are(send: Delivery, folder:
     assert [line.split()[0] for line in lines[lines.index("rejected, the first 20:") + 2 : -1]] == [
         str(number) for number in range(2, 22)
     ]
-    (batch,) = stored()
-    assert lines[-1] == f"all that the API rejected: `delivery batches rejected {batch['id']} rejected.csv`"
+    assert len(stored()) == 1
+    assert lines[-1] == "the same command with --dry-run --rejected rejected.csv writes all of them to a file"
 
 
 def test_one_bad_row_stops_all_and_is_told_by_its_line(send: Delivery, stored: Any) -> None:
     done = send("--file", "bad.csv", "--text", "Hello", "--no-wait")
     assert (done.code, done.out) == (1, "")
     first, *rows = done.err.splitlines()
-    assert first.startswith("delivery: 2 rows are wrong, and nothing was stored: ")
-    assert "--skip-invalid" in first
+    assert first == (
+        "delivery: 2 rows are wrong, and nothing was stored: correct them, or leave them out with --skip-invalid"
+    )
     assert [row.strip()[:16] for row in rows] == ["line 4, to: hold", "line 6, to: is e"]
     assert stored() == []
 
@@ -287,6 +305,87 @@ def test_line_that_cannot_be_read_stops_all(send: Delivery, folder: Path, stored
     )
     assert done.err.splitlines()[1].startswith("  line 3, line: has 3 cells")
     assert stored() == []
+
+
+def test_json_has_each_rejected_row_with_its_line_and_what_never_reached_the_api(send: Delivery, folder: Path) -> None:
+    (folder / "bad.csv").write_text(f'to,name\n{ANNA},A\n"bad"x,B\nabc,C\n')
+    done = send("--file", "bad.csv", "--text", "Hello", "--skip-invalid", "--no-wait", "--json")
+    assert (done.code, done.json["rejected_count"], done.json["unreadable_count"]) == (3, 1, 1)
+    (rejected,), (unreadable,) = done.json["rejected"], done.json["unreadable"]
+    assert (rejected["line"], rejected["index"], rejected["to"], rejected["field"]) == (4, 1, "abc", "to")
+    assert (unreadable["line"], unreadable["field"]) == (3, "line")
+    assert unreadable["reason"].startswith("has a quote that is not as CSV has them")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [(("--dry-run",), 1), (("--no-wait",), 1), (("--no-wait", "--skip-invalid"), 3)]
+)
+def test_all_rejected_rows_are_written_to_a_file(
+    send: Delivery, folder: Path, options: tuple[str, ...], code: int
+) -> None:
+    rows = [*(f"call {n}" for n in range(1_200)), "1,2,3", ANNA]
+    (folder / "bad.csv").write_text("\n".join(["to", *rows]))
+    assert send("--file", "bad.csv", "--text", "Hello", "--rejected", "rejected.csv", *options).code == code
+    with (folder / "rejected.csv").open(newline="") as file:
+        heading, *written = csv.reader(file)
+    assert heading == ["line", "field", "reason", "value"]
+    assert [(line, field, value) for line, field, _, value in written] == [
+        *((str(n + 2), "to", f"call {n}") for n in range(1_200)),
+        ("1202", "line", "1,2,3\n"),
+    ]
+
+
+def test_file_of_rejected_rows_is_not_that_of_the_people(send: Delivery, folder: Path) -> None:
+    said = failure(send(*HELLO, "--no-wait", "--rejected", "./people.csv"))
+    assert said.startswith("--rejected ./people.csv: name a file for the rejected rows")
+    assert (folder / "people.csv").read_text() == PEOPLE
+
+
+@pytest.mark.parametrize(("count", "told_count"), [(1_500, "1,500 rows"), (10_500, r"at least 10,\d\d\d rows")])
+def test_count_of_the_refused_is_the_api_s_and_the_advice_is_of_options(
+    send: Delivery, folder: Path, count: int, told_count: str
+) -> None:
+    (folder / "bad.csv").write_text("to\n" + "call me\n" * count + f"{ANNA}\n")
+    first, *rows, last = send("--file", "bad.csv", "--text", "Hello", "--no-wait").err.splitlines()
+    wanted = (
+        f"delivery: {told_count} are wrong, and nothing was stored: correct them, or leave them out with --skip-inv.*"
+    )
+    assert re.fullmatch(wanted, first)
+    assert len(rows) == 20
+    assert re.fullmatch(r"  and [\d,]+ more: --dry-run --rejected rejected.csv writes all of them to a file", last)
+
+
+def test_rows_of_which_none_is_good_are_not_to_be_left_out(send: Delivery, folder: Path, stored: Any) -> None:
+    (folder / "bad.csv").write_text("to\ncall me\n")
+    for options in ((), ("--skip-invalid",), ("--skip-invalid", "--rejected", "rejected.csv")):
+        first, row = send("--file", "bad.csv", "--text", "Hello", "--no-wait", *options).err.splitlines()
+        assert first.endswith(
+            ", and nothing was s" + ("ent" if "--rejected" in options else "tored") + ": correct them"
+        )
+        assert row.startswith("  line 2, to: holds letters")
+    assert stored() == []
+
+
+@pytest.mark.parametrize("value", ["919876543210.0", "9.19876543210e11"])
+def test_number_that_became_a_decimal_is_sent_to_nobody(send: Delivery, stored: Any, value: str) -> None:
+    rows = f'{{"phone": {value}}}\n{{"phone": "{BERT}"}}\n'.encode()
+    done = send("--file", "-", "--text", "Hello", "--no-wait", "--skip-invalid", "--json", typed=rows)
+    (wrong,) = done.json["unreadable"]
+    assert (done.code, wrong["line"], wrong["field"]) == (3, 1, "phone")
+    assert [message["to"] for message in stored("/v1/messages", batch=done.json["id"])] == [BERT]
+
+
+@pytest.mark.parametrize(
+    "row", ['{{"to":"{0}","text":"x"}}\n{{"to":"{0}","text":"x","\\u001b]0;a":1}}', "ph\x1b[31mone\n1"]
+)
+@pytest.mark.parametrize("options", [("--no-wait",), ("--dry-run",)])
+def test_names_in_a_file_do_not_steer_the_terminal_in_errors(
+    send: Delivery, row: str, options: tuple[str, ...]
+) -> None:
+    done = send("--file", "-", "--text", "x", *options, typed=row.format(ANNA).encode())
+    assert done.code == 1
+    assert "\x1b" not in done.err + done.out
+    assert "]0;a" in done.err + done.out or "ph [31mone" in done.err
 
 
 # The same command again
@@ -397,8 +496,15 @@ def test_api_that_stays_away_is_told_with_how_to_go_on(
         ((*HELLO, "--map", "name"), "must be NAME=COLUMN"),
         ((*HELLO, "--map", "a=b", "--map", "a=c"), "is named twice"),
         ((*HELLO, "--journey", "spring"), "is not JSON"),
+        ((*HELLO, "--journey", '{"id": 1e400}'), "is not JSON"),
         ((*HELLO, "--messages-per-second", "0"), "--messages-per-second"),
         ((*HELLO, "--validity"), "--validity"),
+        ((*HELLO, "--key", ""), "must be 1 to 255 printable ASCII characters"),
+        ((*HELLO, "--key", " a"), "must be 1 to 255 printable ASCII characters"),
+        ((*HELLO, "--key", "é"), "must be 1 to 255 printable ASCII characters"),
+        ((*HELLO, "--key", "x" * 256), "must be 1 to 255 printable ASCII characters"),
+        (("--to", ANNA, "--text", "Hello", "--key", ""), "must be 1 to 255 printable ASCII characters"),
+        (("--to", ANNA, "--text", "Hello", "--rejected", "x.csv"), "are for a --file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -426,11 +532,21 @@ def test_what_cannot_be_sent_is_one_line(send: Delivery, options: tuple[str, ...
 
 def test_file_without_rows_and_surface_that_is_not_there_are_told(at_home: Delivery, folder: Path) -> None:
     (folder / "people.csv").write_text("phone,First Name\n")
-    said = failure(at_home("send", "--surface", "main", *HELLO, "--no-wait"))
-    assert said == "people.csv holds no rows\n"
+    for way in ("--no-wait", "--dry-run"):
+        said = failure(at_home("send", "--surface", "main", *HELLO, way))
+        assert said == "people.csv holds no rows\n"
     (folder / "people.csv").write_text(PEOPLE)
     assert "there is no surface of this name" in failure(at_home("send", "--surface", "none", *HELLO, "--no-wait"))
     assert "There is no surface of this name" in failure(at_home("send", "--surface", "none", *HELLO, "--dry-run"))
+
+
+@pytest.mark.parametrize("way", ["--no-wait", "--dry-run"])
+def test_file_of_more_rows_than_a_batch_holds_is_refused_before_it_is_sent(
+    send: Delivery, stored: Any, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send_check, "MOST_ROWS", 1)
+    assert failure(send(*HELLO, way)).startswith("people.csv holds more than 1 rows, which is all that a batch holds")
+    assert stored() == []
 
 
 # A single message
@@ -464,3 +580,13 @@ def test_dry_run_of_a_single_message(send: Delivery, stored: Any) -> None:
     assert "UCS-2 for '’'" in shown
     assert failure(send("--to", "call me", "--text", "Hello", "--dry-run")).startswith("to: holds letters")
     assert stored("/v1/messages", to=ANNA) == []
+
+
+def test_reason_of_a_message_does_not_steer_the_terminal(send: Delivery, session: Session) -> None:
+    options = ("--to", ANNA, "--text", "Hello")
+    send(*options, "--no-wait")
+    change(session, "UPDATE message SET state = 'failed', reason = 'EC_' || chr(27) || '[2JX'")
+    done = send(*options)
+    assert done.code == 4
+    assert "EC_ [2JX" in done.out
+    assert "\x1b" not in done.out

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cli import tables
-from cli.tables import cell, print_item, print_table
+from cli.tables import cell, print_item, print_table, printable
 
 BATCH = "0198c2f4-5b1e-7c3a-9f00-000000000001"
 ITEMS = [
@@ -80,6 +80,12 @@ def test_states_have_their_colour_and_nothing_else_has(at_terminal: Any, capsys:
 def test_what_people_write_stays_in_one_line_and_steers_nothing(text: str) -> None:
     for value in (text, [text], {"key": text}):
         assert cell("text", value).isprintable()
+
+
+@given(st.text())
+def test_words_of_several_lines_keep_them_and_steer_nothing(text: str) -> None:
+    assert printable(text).count("\n") == text.count("\n")
+    assert all(line.isprintable() for line in printable(text).split("\n"))
 
 
 @given(st.text())

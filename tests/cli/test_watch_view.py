@@ -2,6 +2,7 @@
 
 import io
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console, RenderableType
@@ -83,6 +84,19 @@ def test_batches_show_how_far_they_are_and_how_many_are_not_shown() -> None:
     assert first.split()[:3] == ["0190a1b2-0000-7000-8000-000000000001", "running", "75.0%"]
     assert "paused" in paused
     assert more == " 6 more"
+
+
+def test_batches_beyond_those_that_were_asked_for_are_told() -> None:
+    lines = drawn(watch_view(seen(batches=tuple(map(batch, range(50))), has_more=True), 100), 100)
+    assert lines[-3] == " more than 45 more"
+
+
+def test_held_lane_whose_time_has_come_is_due() -> None:
+    past = {**HELD, "held_until": (datetime.now(UTC) - timedelta(seconds=20)).isoformat()}
+    expected = "account: Infobip refused the key; the next try is due now"
+    assert f" late sms marketing is held, {expected}" in drawn(watch_view(seen(lane("late", **past)), 100), 100)
+    assert watch_line(seen(lane("late", **past))).endswith(expected)
+    assert lane_rows(seen(lane("late", **past)))[0]["held"] == expected
 
 
 def test_failures_stand_with_their_sentence() -> None:

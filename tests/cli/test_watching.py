@@ -81,20 +81,35 @@ class Answers:
     """An API with these batches, newest first."""
 
     def __init__(self, *batches: dict[str, Any]) -> None:
-        self.batches = list(batches)
+        self.batches = batches
 
-    def glance(self, path: str, limit: int = 0) -> Any:
+    def glance(self, path: str, state: str = "", limit: int = 0) -> Any:
         if path == "/v1/lanes":
             return {"items": []}
-        if path == "/v1/batches":
-            return {"items": self.batches[:limit]}
-        return next(item for item in self.batches if path.endswith(item["id"]))
+        found = [batch for batch in self.batches if batch["state"] == state]
+        return {"items": found[:limit], "next_cursor": "next" if found[limit:] else None}
 
 
-def test_batch_that_runs_is_followed_however_many_come_after_it() -> None:
-    api, watch = Answers(batch(1)), Watch()
-    assert [item["id"] for item in watch.look(api, 0.0).batches] == [batch(1)["id"]]  # type: ignore[arg-type]
-    api.batches = [batch(number, "done", delivered=1) for number in range(100, 2, -1)] + [batch(2), batch(1)]
-    assert [item["id"] for item in watch.look(api, 1.0).batches] == [batch(1)["id"]]  # type: ignore[arg-type]
-    api.batches[-1] = batch(1, "done", delivered=1_000)
-    assert list(watch.look(api, 2.0).batches) == []  # type: ignore[arg-type]
+def test_what_runs_stands_before_what_is_paused_or_scheduled_and_what_is_over_nowhere() -> None:
+    api = Answers(batch(7, "done"), *(batch(n, "scheduled") for n in (6, 5)), batch(4, "paused"), batch(3), batch(2))
+    seen = Watch().look(api, 0.0)  # type: ignore[arg-type]
+    assert [item["id"][-1] for item in seen.batches] == ["3", "2", "4", "6", "5"]
+    assert not seen.has_more
+
+
+def test_batch_that_runs_is_seen_however_many_others_came_after_it() -> None:
+    newer = [batch(n, "scheduled" if n % 2 else "done") for n in range(300, 1, -1)]
+    seen = Watch().look(Answers(*newer, batch(1)), 0.0)  # type: ignore[arg-type]
+    assert seen.batches[0]["id"] == batch(1)["id"]
+    assert seen.has_more
+
+
+def test_batch_that_is_paused_between_two_questions_is_seen_once() -> None:
+    class Pausing(Answers):
+        def glance(self, path: str, state: str = "", limit: int = 0) -> Any:
+            answer = super().glance(path, state, limit)
+            if state == "running":
+                self.batches = (batch(1, "paused"),)
+            return answer
+
+    assert [item["state"] for item in Watch().look(Pausing(batch(1)), 0.0).batches] == ["paused"]  # type: ignore[arg-type]

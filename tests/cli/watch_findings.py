@@ -4,7 +4,7 @@ from typing import Any
 
 from cli.watching import Seen, Watch
 
-HELD = {"kind": "account", "reason": "Infobip refused the key", "held_until": "2027-01-31T12:03:04+00:00"}
+HELD = {"kind": "account", "reason": "Infobip refused the key", "held_until": "2127-01-31T12:03:04+00:00"}
 
 
 def lane(name: str = "kite-books", reasons: dict[str, int] | None = None, **changes: Any) -> dict[str, Any]:
@@ -39,11 +39,11 @@ def batch(number: int = 1, state: str = "running", **counts: int) -> dict[str, A
     }
 
 
-def seen(*lanes: dict[str, Any], batches: tuple[dict[str, Any], ...] = ()) -> Seen:
+def seen(*lanes: dict[str, Any], batches: tuple[dict[str, Any], ...] = (), has_more: bool = False) -> Seen:
     """A second look, a second after one at the same."""
     watch = Watch()
     watch.saw(lanes, batches, 0.0)
-    return watch.saw(lanes, batches, 1.0)
+    return watch.saw(lanes, batches, 1.0, has_more)
 
 
 STATES = ("queued", "sending", "sent", "retrying", "delivered", "failed", "expired", "suppressed", "unconfirmed")

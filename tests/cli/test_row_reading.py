@@ -1,0 +1,93 @@
+"""A dry run judges rows as the API does: the same rows are good, and the others are wrong in the same field, in the
+same words."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from api import audiences, fields
+from api.orders import read_lines
+from cli import row_reading, send_check
+from cli.errors import CommandError
+from cli.row_reading import Reader, read_single
+from worker.orders import Values
+from worker.rows import BadRow, RowReader
+
+ANNA = "919876543210"
+ID = "1207160000000000001"
+HELLO = "Hello {{name}}"
+
+texts = st.sampled_from(["", " ", "Anna", "é", "a\0b", "x" * 4_001, "{{name}}", "{{other}}", "+91 98765 43210"])
+ids = st.sampled_from([ID, "12071600", "x", ""])
+values = st.none() | st.integers(-9, 9) | st.booleans() | st.just(1.5) | st.just([1]) | st.just({})
+rows = st.fixed_dictionaries(
+    {},
+    optional={
+        "to": st.sampled_from([ANNA, f"+{ANNA}", "call me", "9876543210", "9.19E+11"]) | texts | values,
+        "text": texts | values,
+        "variables": st.dictionaries(st.sampled_from(["name", "other", "a\0"]), texts | values) | values | texts,
+        "callback_data": texts | values,
+        "content_template_id": ids | values,
+        "principal_entity_id": ids | values,
+        "txt": texts,
+        "variables.name": texts,
+    },
+)
+
+
+def api_says(row: dict[str, Any], shared: Values) -> tuple[str, ...]:
+    good, rejected = read_lines([orjson.dumps(row)], 0)
+    if rejected:
+        return rejected[0].field, rejected[0].reason
+    try:
+        checked = RowReader(HELLO, None, shared).read(good[0])
+    except BadRow as error:
+        return error.field, error.reason
+    return checked.recipient, checked.text or ""
+
+
+def dry_run_says(row: dict[str, Any], shared: Values) -> tuple[str, ...]:
+    try:
+        return Reader({"text": HELLO}, None, shared).read(row)
+    except BadRow as error:
+        return error.field, error.reason
+
+
+@given(row=rows, shared=st.sampled_from([Values(), Values(principal_entity_id=ID)]))
+@example(row={"to": ANNA, "foo": 1}, shared=Values())
+@example(row={"to": ANNA, "callback_data": "c" * 4_001}, shared=Values())
+@example(row={"to": ANNA, "variables": {"name": "a\0b"}}, shared=Values())
+@example(row={"to": ANNA, "variables": {"name": "Anna"}, "content_template_id": ID}, shared=Values())
+def test_dry_run_says_of_a_row_what_the_api_says(row: dict[str, Any], shared: Values) -> None:
+    field, words = dry_run_says(row, shared)
+    api_field, api_words = api_says(row, shared)
+    assert field == api_field
+    if field != "variables" or isinstance(row.get("variables"), dict | None):  # else the API says "dictionary"
+        assert words == api_words
+
+
+def test_what_the_api_holds_a_batch_to_is_the_same_here() -> None:
+    assert send_check.MOST_ROWS == audiences.MOST_ROWS
+    schema = TypeAdapter(fields.CallbackData).json_schema()
+    assert schema["maxLength"] == row_reading.MOST_CALLBACK_DATA
+
+
+@pytest.mark.parametrize(
+    ("send", "words"),
+    [
+        ({"text": " "}, "--text: is empty"),
+        ({"text": "x", "content_template_id": "12"}, "--content-template-id: a DLT ID has 12 to 25 digits"),
+    ],
+)
+def test_what_all_rows_share_is_told_by_its_option(send: dict[str, Any], words: str) -> None:
+    with pytest.raises(CommandError, match=f"^{words}"):
+        Reader(send, None, Values())
+
+
+def test_single_message_may_not_hold_placeholders() -> None:
+    with pytest.raises(BadRow, match="only a batch fills in"):
+        read_single({"surface": "main", "to": ANNA, "text": HELLO}, None, Values())
