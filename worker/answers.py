@@ -102,7 +102,7 @@ def record_error(
 def record_unsent(
     session: Session, submission: OpenSubmission, settings: Settings, *, only: Set[UUID] | None = None
 ) -> None:
-    """Too late to send within the lease or the validity: released before the request was made.
+    """Too late to send within the lease or the validity, or barred by now: released before the request was made.
 
     With `only`, these messages alone; the submission stays open for the others, if there are any. A crash before the
     commit leaves them in doubt, as if they had been sent.
@@ -115,6 +115,31 @@ def record_unsent(
         _close(session, submission, transitions, SubmissionOutcome.UNSENT)
     else:
         transitions.write()
+
+
+def release_barred(session: Session, submission: OpenSubmission, settings: Settings) -> set[UUID]:
+    """Before a request that was not made at once: the gate is read once more, and what may not leave now is released.
+
+    Returns those messages, and those that have gone on meanwhile: they are to be left out of the request.
+    """
+    locked = lock(session, (sent.message_id for sent in submission.messages))
+    behind = {
+        sent.message_id
+        for sent in submission.messages
+        if not _leaves(locked.get(sent.message_id), sent.number, submission)
+    }
+    if behind:
+        record_unsent(session, submission, settings, only=behind)
+    return behind
+
+
+def _leaves(message: LockedMessage | None, number: int, submission: OpenSubmission) -> bool:
+    return (
+        message is not None
+        and (message.state, message.number, message.submission_id) == (State.SENDING, number, submission.id)
+        and message.may_leave
+        and (message.is_lane_open or submission.is_probe)
+    )
 
 
 def _record_failure(session: Session, submission: OpenSubmission, error: SendError, settings: Settings) -> None:

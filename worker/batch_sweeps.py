@@ -22,6 +22,8 @@ CHUNK = 5_000  # messages
 BEFORE_ALL: Final = UUID(int=0)
 ALL: Final = UUID(int=2**128 - 1)
 
+# What a step reads of its batch has to hold until it has written: a slow one would else give turns by a start that the
+# batch had before, when others have long given those by the new one.
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:batch, 0))")
 
 

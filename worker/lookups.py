@@ -19,16 +19,17 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from worker import conclusions, look_plans, submissions
 from worker.boundaries import Boundary, reached
-from worker.db import database_now, is_away, open_session
+from worker.db import database_now, is_away, open_session, transact
 from worker.errors import SendError
 from worker.glance import glance
 from worker.infobip.answers import LogPage
 from worker.infobip.client import Infobip
 from worker.infobip.reports import Report
-from worker.locking import lock
+from worker.locking import lock, lock_chains
 from worker.log_budget import LogBudget
 from worker.logs import log_bug
 from worker.look_plans import Look
@@ -167,8 +168,9 @@ class Lookups:
     def _apply(self, look: Look, rows: list[Report]) -> set[UUID]:
         """A log row counts as a report; one that says only what we know, that it is pending, is no news. Returns the
         messages that had news."""
-        with open_session(self._engine) as session, session.begin():
-            messages = lock(session, (row.message_id for row in rows))
+
+        def work(session: Session) -> list[Report]:
+            messages = lock_chains(session, (row.message_id for row in rows))  # at once all that apply_reports locks
             news = [
                 row
                 for row in rows
@@ -177,6 +179,9 @@ class Lookups:
             ]
             apply_reports(session, [(look.route.credential_id, news)], self._settings, Source.PULL)
             reached(Boundary.LOOK_WRITTEN)
+            return news
+
+        news = transact(self._engine, work)
         reached(Boundary.LOOK_COMMITTED)
         return {row.message_id for row in news if row.verdict.outcome is not Outcome.DUPLICATE}
 

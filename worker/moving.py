@@ -9,7 +9,7 @@ Those that were handed to Infobip already, and are tried again, keep their turns
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -52,7 +52,7 @@ _ADVANCE = text("""
 
 # Shared until the end: who gives it another start waits for us, and the sweep then finds what we put back.
 _STARTS = text("""
-    SELECT id, coalesce(move_to, send_at, created_at) AS start, expires_at FROM batch
+    SELECT id, coalesce(move_to, send_at, created_at) AS start, expires_at, validity_seconds FROM batch
     WHERE id = ANY(:ids) ORDER BY id FOR SHARE
 """)
 _EXPIRE_WITH_BATCH = text("""
@@ -68,17 +68,18 @@ def begin(session: Session, batch_id: UUID, start: datetime) -> None:
 
 
 def follow(session: Session, released: Sequence[LockedMessage]) -> None:
-    """Of these, which come back and never were with Infobip, those whose batch was rescheduled meanwhile go by its new
-    start and end: all at the start, whatever its pace. For who has them locked, and writes them next."""
+    """These come back and never were with Infobip: where their batch was given another start or end meanwhile, they go
+    by that, all at the start, whatever its pace. For who has them locked, and writes them next."""
     rows = session.execute(_STARTS, {"ids": sorted({m.batch_id for m in released if m.batch_id is not None})})
     batches = {row.id: row for row in rows}
-    late = [m for m in released if m.batch_id in batches and m.expires_at != batches[m.batch_id].expires_at]
-    if not late:
-        return
-    for message in late:
-        start = batches[message.batch_id].start
-        message.next_attempt_at = max(message.next_attempt_at or start, start)
-    session.execute(_EXPIRE_WITH_BATCH, {"ids": [message.id for message in late]})
+    late = []
+    for message in (message for message in released if message.batch_id in batches):
+        batch = batches[message.batch_id]
+        message.next_attempt_at = max(message.next_attempt_at or batch.start, batch.start)
+        if (message.expires_at, message.validity) != (batch.expires_at, timedelta(seconds=batch.validity_seconds)):
+            late.append(message.id)
+    if late:
+        session.execute(_EXPIRE_WITH_BATCH, {"ids": late})
 
 
 def is_due(connection: Connection) -> bool:

@@ -7,12 +7,23 @@ and comes to the same.
 from datetime import datetime, timedelta
 
 MOST_PER_SECOND = 10_000
+WRITTEN_A_SECOND = 10_000  # messages with their turns, on a small machine that has other things to do
 _SECOND = timedelta(seconds=1)
 
 
 def turn(start: datetime, index: int, per_second: int | None) -> datetime:
     """When message `index` (from 0) of those that wait may first leave; at `start`, where the batch has no pace."""
     return start if per_second is None else start + timedelta(seconds=index / per_second)
+
+
+def written_at(since: datetime, count: int) -> datetime:
+    """When `count` messages, written from `since` on, are expected to be there: rather late than early, and at once
+    where it is a matter of less than a second.
+
+    Turns and validity begin no sooner: what was due by then would leave all at once, and what had passed by then of the
+    validity would be lost.
+    """
+    return since + _SECOND * (count // WRITTEN_A_SECOND)
 
 
 def fitting_count(within: timedelta, per_second: int) -> int:

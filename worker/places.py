@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.orders import Values
+from worker.pace import written_at
 from worker.refusals import Refusal
 from worker.validity import BadValidity, check_validity
 from worker.words import Channel
@@ -21,7 +22,7 @@ FURTHEST_AHEAD = timedelta(days=180)
 class Place:
     """A surface as it stands now, its lane, and what the two levels of surface and credential give together."""
 
-    now: datetime  # the database's
+    now: datetime  # the database's, as this is read: the transaction may have waited for others before
     surface_id: UUID
     credential_id: UUID
     lane_id: UUID
@@ -38,15 +39,20 @@ class Place:
 class Schedule:
     send_at: datetime | None  # None: at once
     first_attempt_at: datetime
+    begins_at: datetime  # what turns at a pace count from, and the validity: that, or when they are written, if later
     expires_at: datetime
     validity_seconds: int
+
+    def first_turn(self, per_second: int | None) -> datetime:
+        """Without a pace nobody waits for the others to be written."""
+        return self.first_attempt_at if per_second is None else self.begins_at
 
 
 # Locks out a PATCH or DELETE of either row until we commit, and sees the row as those left it. In the order of their
 # IDs: those who change a surface or a credential lock no more than that one, so nobody waits for us in a circle.
 _FIND_PLACES = """
-    SELECT now() AS now, s.id AS surface_id, s.name, l.id AS lane_id, s.channel, s.message_type, s.sender,
-           s.default_country, s.require_opt_in, c.id AS credential_id,
+    SELECT statement_timestamp() AS now, s.id AS surface_id, s.name, l.id AS lane_id, s.channel, s.message_type,
+           s.sender, s.default_country, s.require_opt_in, c.id AS credential_id,
            s.callback_data AS s_callback_data, c.callback_data AS c_callback_data,
            s.content_template_id AS s_content_template_id, c.content_template_id AS c_content_template_id,
            s.principal_entity_id AS s_principal_entity_id, c.principal_entity_id AS c_principal_entity_id,
@@ -91,13 +97,15 @@ def require_sms(place: Place) -> None:
         raise Refusal.of_field("surface", "MMS sends are not available yet: name a surface whose channel is sms")
 
 
-def schedule_of(place: Place, send_at: datetime | None, validity: timedelta | None) -> Schedule:
-    """As `schedule`, with the validity period of the place unless another is given."""
-    return schedule(place.now, send_at, place.validity if validity is None else validity)
+def schedule_of(place: Place, send_at: datetime | None, validity: timedelta | None, count: int = 0) -> Schedule:
+    """As `schedule`, of a batch of `count` messages that are written from now on, with the validity period of the place
+    unless another is given."""
+    return schedule(place.now, send_at, place.validity if validity is None else validity, written_at(place.now, count))
 
 
-def schedule(now: datetime, send_at: datetime | None, validity: timedelta) -> Schedule:
-    """A time in the past means at once. The validity period counts from when the message may first leave.
+def schedule(now: datetime, send_at: datetime | None, validity: timedelta, ready_at: datetime) -> Schedule:
+    """A time in the past means at once. The validity period counts from when the messages may first leave, but not
+    before `ready_at`, when they are expected to be written.
 
     Errors: Refusal.
     """
@@ -109,7 +117,8 @@ def schedule(now: datetime, send_at: datetime | None, validity: timedelta) -> Sc
         raise Refusal.of_field("send_at", f"lies more than {FURTHEST_AHEAD.days} days ahead")
     start = send_at if send_at is not None and send_at > now else None
     first = start or now
-    return Schedule(start, first, first + validity, int(validity.total_seconds()))
+    begins = max(first, ready_at)
+    return Schedule(start, first, begins, begins + validity, int(validity.total_seconds()))
 
 
 def _id_of(surface: str) -> UUID | None:

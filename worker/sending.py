@@ -2,7 +2,8 @@
 
 take tokens             killed here, or before unused ones are given back: a moment's worth of the rate is lost
 open a submission     | commit        killed before: nothing happened; a probe that is committed has spent its turn
-leave late messages   | commit        killed before: never sent, they are in doubt like those they left with
+leave some behind     | commit        what is late, or barred by now; killed before: never sent, they are in doubt like
+                                      those they left with
 POST to Infobip         no transaction open; killed here or before the next commit: the lease runs out,
                         recovery.abandon puts its attempts in doubt, and Infobip's logs are asked
 record the answer     | commit        killed after: all is told
@@ -10,7 +11,7 @@ send its parts          of a refused request; killed before: they are open, and 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
@@ -37,6 +38,7 @@ from worker.submissions import OpenSubmission
 T = TypeVar("T")
 
 SHORT_WAIT_SECONDS = 0.03  # for tokens; a nudge would take as long to come back
+GATE_HOLDS_SECONDS = 0.5  # what waits longer for its request is asked about again: what is paused stops within a second
 
 _log = structlog.get_logger()
 
@@ -167,10 +169,8 @@ class Dispatcher:
     def _send_one(self, submission: OpenSubmission) -> list[OpenSubmission]:
         """Post one submission and record what came of it; returns the submissions that a refusal opened."""
         settings = self._settings
+        submission = self._leave_barred_ones(submission)
         elapsed = self._monotonic() - submission.opened_monotonic
-        if elapsed > settings.lease_seconds / 2:
-            self._record(lambda session: answers.record_unsent(session, submission, settings))
-            return []
         submission = self._leave_late_ones(submission, elapsed)
         if not submission.messages:
             return []
@@ -192,14 +192,23 @@ class Dispatcher:
             self._rates.slow_down(route.credential_id, route.messages_per_second)
         return self._record(lambda session: answers.record_error(session, submission, error, settings, self._monotonic))
 
+    def _leave_barred_ones(self, submission: OpenSubmission) -> OpenSubmission:
+        """Parts of a refused request wait for each other: what is paused or barred meanwhile does not go."""
+        if self._monotonic() - submission.opened_monotonic <= GATE_HOLDS_SECONDS:
+            return submission
+        barred = self._record(lambda session: answers.release_barred(session, submission, self._settings))
+        return _without(submission, barred)
+
     def _leave_late_ones(self, submission: OpenSubmission, elapsed: float) -> OpenSubmission:
-        """Release the messages that have less than a second left by now; their neighbours go."""
+        """Release the messages that have less than a second left by now, and past half its lease all; their neighbours
+        go."""
         least = LEAST_REMAINING.total_seconds()
-        late = {m.message_id for m in submission.messages if m.remaining_seconds - elapsed < least}
+        is_late = elapsed > self._settings.lease_seconds / 2
+        late = {m.message_id for m in submission.messages if is_late or m.remaining_seconds - elapsed < least}
         if not late:
             return submission
         self._record(lambda session: answers.record_unsent(session, submission, self._settings, only=late))
-        return replace(submission, messages=[m for m in submission.messages if m.message_id not in late])
+        return _without(submission, late)
 
     def _record(self, work: Callable[[Session], T]) -> T:
         """Commit what came of a submission. The answer is worth waiting for a database that restarts: without it,
@@ -219,3 +228,7 @@ class Dispatcher:
         route = submission.route
         reports = self._settings.webhook_url(route.credential_id, route.webhook_token, "reports")
         return send_request(route.channel, submission.id, submission.messages, elapsed_seconds, reports)
+
+
+def _without(submission: OpenSubmission, left: Set[UUID]) -> OpenSubmission:
+    return replace(submission, messages=[m for m in submission.messages if m.message_id not in left])

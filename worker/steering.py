@@ -14,18 +14,16 @@ from sqlmodel import Session
 from worker import moving, setting_aside, tally
 from worker.durations import format_duration
 from worker.models import Batch
-from worker.pace import fitting_count
+from worker.pace import fitting_count, written_at
 from worker.places import Schedule, schedule
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.retry import margin
 from worker.setting_aside import NO_REFUSALS
 from worker.states import LIVE, State
 
-# Of a batch with a pace: until a sweep begins, and how many turns it then gives a second, on a small machine.
-_SWEEP_BEGINS_IN = timedelta(seconds=1)
-_TURNS_A_SECOND = 10_000
+_SWEEP_BEGINS_IN = timedelta(seconds=1)  # at a pace that second's turns would be due at once
 
-_NOW = text("SELECT now()")
+_NOW = text("SELECT statement_timestamp()")
 _RESUME = text(f"UPDATE batch SET paused_at = NULL, pause_reason = NULL, {NO_REFUSALS} WHERE id = :batch")
 _CANCEL = text("""
     UPDATE batch SET
@@ -57,7 +55,7 @@ def resume(session: Session, batch_id: UUID) -> Batch:
     now = session.execute(_NOW).scalar_one()
     if batch.paused_at is not None and batch.messages_per_second is not None and _start(batch) <= now:
         # Turns that went by meanwhile would else be due all at once.
-        moving.begin(session, batch_id, _first_turn(batch, now, now, _counts(session, batch_id)))
+        moving.begin(session, batch_id, _moved_at(batch, now, _counts(session, batch_id)))
     session.execute(_RESUME, {"batch": batch_id})
     session.refresh(batch)
     return batch
@@ -89,12 +87,16 @@ def reschedule(session: Session, batch_id: UUID, send_at: datetime, validity: ti
             " pause or cancel the batch to stop them"
         )
     now = session.execute(_NOW).scalar_one()
-    given = schedule(now, send_at, timedelta(seconds=batch.validity_seconds) if validity is None else validity)
+    validity = timedelta(seconds=batch.validity_seconds) if validity is None else validity
+    given = schedule(now, send_at, validity, _moved_at(batch, now, counts))
     _check_pace(batch.messages_per_second, given, counts[State.QUEUED, ""])
-    start = given.first_attempt_at
-    values = {"start": start, "expires_at": given.expires_at, "validity": given.validity_seconds}
+    values = {
+        "start": given.first_attempt_at,
+        "expires_at": given.expires_at,
+        "validity": given.validity_seconds,
+    }
     session.execute(_RESCHEDULE, {"batch": batch_id, **values})
-    moving.begin(session, batch_id, _first_turn(batch, start, now, counts))
+    moving.begin(session, batch_id, given.first_turn(batch.messages_per_second))
     session.refresh(batch)
     return batch
 
@@ -138,9 +140,7 @@ def _start(batch: Batch) -> datetime:
     return batch.move_to or batch.send_at or batch.created_at
 
 
-def _first_turn(batch: Batch, start: datetime, now: datetime, counts: tally.Counts) -> datetime:
-    """`start`; for a batch with a pace not before its sweep is done: what was due by then would leave all at once."""
-    if batch.messages_per_second is None:
-        return start
-    swept = now + _SWEEP_BEGINS_IN + timedelta(seconds=counts.get((State.QUEUED, ""), 0) / _TURNS_A_SECOND)
-    return max(start, swept)
+def _moved_at(batch: Batch, now: datetime, counts: tally.Counts) -> datetime:
+    """When the sweep is expected to be done with what waits for its first attempt."""
+    begins = now if batch.messages_per_second is None else now + _SWEEP_BEGINS_IN
+    return written_at(begins, counts.get((State.QUEUED, ""), 0))

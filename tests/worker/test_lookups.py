@@ -1,22 +1,42 @@
 """Asking Infobip's logs, over HTTP: what is asked, in how many calls, and what their rows settle."""
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch, make_lane
-from tests.worker.steps import accepted, attempt, change, doubted, looks_due, sent, set_faults, state, states
+from tests.worker.steps import (
+    accepted,
+    answer,
+    apply,
+    attempt,
+    batch_of,
+    change,
+    doubted,
+    looks_due,
+    report,
+    sent,
+    set_faults,
+    state,
+    states,
+    took,
+    wait_until_blocking,
+)
 from worker.infobip.client import Infobip
 from worker.infobip.reports import Report
 from worker.log_budget import LogBudget
 from worker.look_plans import Look
 from worker.lookups import Lookups
-from worker.models import DeliveryReport
+from worker.models import DeliveryReport, Message
+from worker.replay import ReplayOrder, replay
+from worker.reports import apply_reports
 from worker.settings import Settings
 
 
@@ -170,6 +190,62 @@ def test_a_look_about_one_attempt_says_nothing_of_the_next(
     lookups.look()
     second = attempt(session, message_id, 2)
     assert (second.outcome, second.looks) == ("in doubt", 0)
+
+
+def test_a_look_and_a_webhook_about_one_chain_of_replays_do_not_deadlock(
+    session: Session,
+    sandbox_lane: MadeLane,
+    engine: Engine,
+    infobip: Infobip,
+    lookups: Lookups,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The look is about the last of three, the webhook about the one in the middle, in the middle of the look."""
+    chain = make_batch(session, sandbox_lane, ["919900000001"])
+    for _ in range(2):
+        answer(session, took(session, sandbox_lane))
+        apply(session, sandbox_lane, report(chain[-1], status=9, group=2, error=1))
+        again = replay(session, ReplayOrder(batch_id=batch_of(session, chain[-1]).id))
+        session.commit()
+        chain += session.exec(select(Message.id).where(Message.batch_id == again.id)).all()
+    doubted(session, sandbox_lane, landed_at=infobip)
+    looks_due(session)
+    with Session(engine) as webhook, ThreadPoolExecutor(1) as pool:
+        pushes: list[Future[None]] = []
+
+        def apply_with_a_push(own: Session, *found: Any) -> None:
+            late = report(chain[1], done="12:09:00.000")
+            pushes.append(pool.submit(apply, webhook, sandbox_lane, late))
+            wait_until_blocking(own)
+            apply_reports(own, *found)
+
+        monkeypatch.setattr("worker.lookups.apply_reports", apply_with_a_push)
+        assert lookups.look() == 1
+        for push in pushes:
+            push.result()
+    assert states(session, chain) == ["failed", "delivered", "delivered"]
+
+
+def test_a_look_that_the_database_breaks_off_for_a_deadlock_is_written_all_the_same(
+    session: Session,
+    sandbox_lane: MadeLane,
+    infobip: Infobip,
+    lookups: Lookups,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"])
+    doubted(session, sandbox_lane, landed_at=infobip)
+    looks_due(session)
+    broken_off = iter(["DO $$ BEGIN RAISE deadlock_detected; END $$"])
+
+    def apply_at_second_go(own: Session, *found: Any) -> None:
+        for statement in broken_off:
+            own.execute(text(statement))
+        apply_reports(own, *found)
+
+    monkeypatch.setattr("worker.lookups.apply_reports", apply_at_second_go)
+    assert lookups.look() == 1
+    assert state(session, message_id) == "delivered"
 
 
 def test_a_look_that_fails_is_said_without_the_row_that_the_database_quotes(

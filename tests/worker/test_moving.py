@@ -26,11 +26,12 @@ from tests.worker.steps import (
     took,
     wait_until_blocking,
 )
-from worker import batch_sweeps, endings, moving, steering
+from worker import answers, batch_sweeps, endings, moving, steering
 from worker.db import database_now
 from worker.errors import NotSent
 from worker.locking import lock
 from worker.models import Message
+from worker.settings import Settings
 
 TEN = [f"9199000000{n:02d}" for n in range(10)]
 HOUR = timedelta(hours=1)
@@ -182,6 +183,41 @@ def test_what_comes_back_never_sent_goes_by_the_new_start_and_end(
     for message_id in ids:
         row = message(session, message_id)
         assert (row.state, row.expires_at, row.validity_seconds) == ("queued", tomorrow + SIX_HOURS, 6 * 3600)
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+def test_what_comes_back_never_sent_goes_by_the_new_start_also_where_the_end_stays(
+    session: Session, lane: MadeLane, engine: Engine, chunks: int
+) -> None:
+    ids = make_batch(session, lane, TEN, validity=2 * HOUR)
+    submission = took(session, lane, 3)
+    start = batch_of(session, ids[0]).created_at + HOUR
+    steered(session, steering.reschedule, ids[0], start, HOUR)
+    for _ in range(chunks):
+        moving.give_turns(engine)
+    fail_with(session, submission, NotSent("no connection"))
+    swept(engine)
+    assert turns(session, ids) == [start] * 10
+    for message_id in ids:
+        row = message(session, message_id)
+        assert (row.expires_at, row.validity_seconds) == (start + HOUR, 3600)
+
+
+def test_who_gives_another_start_waits_for_what_is_just_coming_back(
+    session: Session, lane: MadeLane, engine: Engine, tomorrow: datetime, fresh_settings: Settings
+) -> None:
+    """Else the sweep would go past it, and it would leave by the old start."""
+    ids = make_batch(session, lane, TEN)
+    submission = took(session, lane, 3)
+    with Session(engine) as writer, Session(engine) as operator:
+        answers.record_unsent(writer, submission, fresh_settings)
+        verb = threading.Thread(target=steered, args=(operator, steering.reschedule, ids[0], tomorrow, None))
+        verb.start()
+        wait_until_blocking(writer)
+        writer.commit()
+        verb.join()
+    swept(engine)
+    assert turns(session, ids) == [tomorrow] * 10
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 3])

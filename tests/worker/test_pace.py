@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worker.sends import NOW
-from worker.pace import MOST_PER_SECOND, fitting_count, fitting_pace, turn
+from worker.pace import MOST_PER_SECOND, WRITTEN_A_SECOND, fitting_count, fitting_pace, turn, written_at
 from worker.retry import margin
 
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
@@ -43,6 +43,14 @@ def test_no_second_holds_more_turns_than_the_pace_allows(index: int, per_second:
     apart = turn(NOW, index + per_second, per_second) - turn(NOW, index, per_second)
     assert abs(apart - SECOND) <= MICROSECOND
     assert turn(NOW, index, per_second) < turn(NOW, index + 1, per_second)
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds"),
+    [(0, 0), (WRITTEN_A_SECOND - 1, 0), (WRITTEN_A_SECOND, 1), (10 * WRITTEN_A_SECOND + 1, 10)],
+)
+def test_many_messages_are_written_later_and_few_at_once(count: int, seconds: int) -> None:
+    assert written_at(NOW, count) == NOW + timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(

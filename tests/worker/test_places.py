@@ -1,5 +1,6 @@
 """Places: which surface is meant, what it gives, and when its messages may leave."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -31,7 +32,7 @@ def test_surface_may_be_named_by_id(session: Session) -> None:
 def test_name_and_id_lead_to_the_same_place(session: Session) -> None:
     surface = configure(session, surface={"callback_data": "s", "default_country": "IN", "validity_seconds": 60})
     by_name, by_id = find_place(session, "otp"), find_place(session, str(surface.id).upper())
-    assert by_name == by_id
+    assert by_name == replace(by_id, now=by_name.now)
     assert (by_name.surface_id, by_name.sender, by_name.default_country) == (surface.id, "ACME", "IN")
     assert (by_name.credential_id, by_name.needs_opt_in) == (surface.credential_id, False)
     assert (by_name.values, by_name.validity) == (Values(callback_data="s"), timedelta(minutes=1))
@@ -140,9 +141,31 @@ def test_schedule_counts_validity_from_when_the_message_may_first_leave(
     assert schedule_of(place(), None if send_in is None else NOW + send_in, validity) == Schedule(
         send_at=None if starts_in is None else NOW + starts_in,
         first_attempt_at=first,
+        begins_at=first,
         expires_at=first + span,
         validity_seconds=int(span.total_seconds()),
     )
+
+
+@pytest.mark.parametrize(
+    ("send_in", "begins_in"),
+    [(None, 20), (timedelta(seconds=-1), 20), (timedelta(seconds=5), 20), (timedelta(seconds=30), 30)],
+)
+def test_turns_and_validity_begin_when_many_messages_are_written_and_the_first_leaves_before_where_it_has_no_turn(
+    send_in: timedelta | None, begins_in: int
+) -> None:
+    given = schedule_of(place(), None if send_in is None else NOW + send_in, None, count=200_000)
+    begins = NOW + timedelta(seconds=begins_in)
+    first = NOW + max(send_in or timedelta(0), timedelta(0))
+    assert (given.begins_at, given.expires_at) == (begins, begins + timedelta(hours=1))
+    assert (given.first_turn(50), given.first_turn(None)) == (begins, first)
+    assert given.send_at == (first if first > NOW else None)
+
+
+def test_now_is_when_the_place_is_read_however_long_its_transaction_has_waited(session: Session) -> None:
+    configure(session)
+    began = database_now(session)
+    assert find_place(session, "otp").now > began
 
 
 def test_send_at_sets_the_first_attempt_and_validity_counts_from_it(session: Session) -> None:

@@ -1,21 +1,38 @@
 """The send loop against the real sandbox: what is late stays behind alone, holds are probed, pauses are kept."""
 
+import itertools
 import time
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_batch
-from tests.worker.steps import accepted, attempt, change, consented, lane_row, set_faults, states, took
-from worker import holds
+from tests.worker.steps import (
+    accepted,
+    assert_tally_is_exact,
+    attempt,
+    change,
+    consented,
+    lane_row,
+    message,
+    set_faults,
+    states,
+    steered,
+    swept,
+    took,
+)
+from worker import holds, steering
+from worker.infobip.answers import Answer
+from worker.infobip.client import Infobip
 from worker.lookups import Lookups
 from worker.models import Submission
 from worker.rates import Grant
-from worker.sending import Dispatcher
+from worker.sending import GATE_HOLDS_SECONDS, Dispatcher
 from worker.settings import settings
 from worker.words import ConsentState
 
@@ -81,6 +98,61 @@ def test_a_submission_past_half_its_lease_is_released_unsent(
     assert states(session, ids) == ["queued"]
     assert session.get_one(Submission, submission.id).outcome == "unsent"
     assert httpx.get(sandbox + "/sandbox/summary").json()["accepted"] == 0
+
+
+def say(word: str | None, session: Session, lane: MadeLane, message_id: UUID) -> None:
+    """What an operator, or this message's recipient, says of it."""
+    if word == "pause":
+        steered(session, steering.pause, message_id)
+    elif word == "cancel":
+        steered(session, steering.cancel, message_id)
+    elif word == "hold":
+        change(session, "UPDATE lane SET kind = 'account', probe_at = now() + interval '1 hour'")
+    elif word == "opt out":
+        consented(session, lane, message(session, message_id).recipient, ConsentState.OPTED_OUT)
+
+
+@pytest.mark.parametrize(
+    ("word", "left"),
+    [
+        ("pause", ["queued", "queued"]),
+        ("cancel", ["cancelled", "cancelled"]),
+        ("opt out", ["suppressed", "sent"]),
+        ("hold", ["queued", "queued"]),
+        (None, ["sent", "sent"]),
+    ],
+)
+def test_a_part_of_a_refused_request_that_waited_for_another_goes_by_the_gate_once_more(
+    session: Session,
+    marketing: MadeLane,
+    engine: Engine,
+    dispatcher: Dispatcher,
+    infobip: Infobip,
+    sandbox: str,
+    monkeypatch: pytest.MonkeyPatch,
+    word: str | None,
+    left: list[str],
+) -> None:
+    """One of four is refused, and halves go: the word comes while the second is at Infobip, which takes its time."""
+    ids = make_batch(session, marketing, ["919900000001", "919900000002", "919900000003", "919900009009"])
+    submission = took(session, marketing)
+    submit, requests, passed = infobip.submit, itertools.count(1), 0.0
+    monkeypatch.setattr(dispatcher, "_monotonic", lambda: time.monotonic() + passed)
+
+    def submit_slowly(*request: Any) -> Answer:
+        nonlocal passed
+        if next(requests) == 2:
+            say(word, session, marketing, ids[0])
+            passed = GATE_HOLDS_SECONDS
+        return submit(*request)
+
+    monkeypatch.setattr(infobip, "submit", submit_slowly)
+    dispatcher.send(submission)
+    swept(engine)
+    assert states(session, ids[:2]) == left
+    gone = set(accepted(sandbox))
+    assert [f"{message_id}-1" in gone for message_id in ids[:2]] == [state == "sent" for state in left]
+    assert_tally_is_exact(session, marketing)
 
 
 def test_a_held_lane_with_nothing_but_doubts_is_probed_by_one_of_them(

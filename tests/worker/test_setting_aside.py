@@ -1,16 +1,22 @@
 """Paused batches: nothing leaves, their messages are set aside in chunks, and come back as they were."""
 
+import threading
+
 import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch
-from tests.worker.steps import batch_of, change, fail_with, steered, swept, took
-from worker import batch_sweeps, setting_aside, steering
+from tests.worker.steps import batch_of, change, fail_with, steered, swept, took, wait_until_blocking
+from worker import answers, batch_sweeps, setting_aside, steering
 from worker.errors import NotSent
+from worker.infobip.answers import Answer
+from worker.infobip.statuses import verdict
 from worker.setting_aside import hold_and_free
+from worker.settings import Settings
 
 TEN = [f"9199000000{n:02d}" for n in range(10)]
+SYSTEM_ERROR = verdict(9, 2, 27, False)  # for now
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +91,27 @@ def test_what_comes_back_from_infobip_behind_the_sweep_is_set_aside_too(
     swept(engine)
     assert held(session) == 0
     assert claimed(session, lane) == 10
+
+
+def test_who_lets_it_go_on_waits_for_what_is_just_coming_back(
+    session: Session, lane: MadeLane, engine: Engine, fresh_settings: Settings
+) -> None:
+    """Else the sweep that puts back what is aside would go past it, and it would stay there."""
+    ids = make_batch(session, lane, TEN)
+    submission = took(session, lane, 3)
+    steered(session, steering.pause, ids[0])
+    swept(engine)
+    with Session(engine) as writer, Session(engine) as operator:
+        failures = {sent.wire_id: SYSTEM_ERROR for sent in submission.messages}
+        answers.record_answer(writer, submission, Answer(failures, {}), fresh_settings)
+        verb = threading.Thread(target=steered, args=(operator, steering.resume, ids[0]))
+        verb.start()
+        wait_until_blocking(writer)
+        writer.commit()
+        verb.join()
+    assert held(session) == 10
+    swept(engine)
+    assert held(session) == 0
 
 
 def test_a_batch_that_stands_as_it_should_costs_nothing(session: Session, lane: MadeLane, engine: Engine) -> None:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch
 from tests.worker.steps import answer, apply, batch_of, report, steered, took
-from worker import steering
+from worker import pace, steering
 from worker.db import database_now
 from worker.models import Batch
 from worker.refusals import Conflict, NotFound, Refusal
@@ -116,6 +116,20 @@ def test_a_start_in_the_past_is_now(session: Session, lane: MadeLane) -> None:
     assert batch.expires_at == batch.send_at + timedelta(hours=2)
     assert batch.validity_seconds == 7200
     assert batch.move_to == batch.send_at
+
+
+@pytest.mark.parametrize(("per_second", "seconds"), [(None, 2), (5, 3)])
+def test_what_takes_long_to_be_moved_has_its_validity_from_when_it_is(
+    session: Session, lane: MadeLane, monkeypatch: pytest.MonkeyPatch, per_second: int | None, seconds: int
+) -> None:
+    """At a pace, the second until a sweep begins counts as well, and the turns begin no sooner."""
+    monkeypatch.setattr(pace, "WRITTEN_A_SECOND", 1)
+    ids = make_batch(session, lane, TWO, pace=per_second)
+    batch = steered(session, steering.reschedule, ids[0], database_now(session), timedelta(hours=2))
+    assert batch.send_at is not None
+    moved = batch.send_at + timedelta(seconds=seconds)
+    assert batch.expires_at == moved + timedelta(hours=2)
+    assert batch.move_to == (moved if per_second else batch.send_at)
 
 
 def test_paused_again_a_batch_keeps_when_and_why(session: Session, lane: MadeLane) -> None:
