@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from api import auth, problems
 from api.announcing import announce
 from api.audiences import MOST_AT_ONCE
+from api.bodies import MOST_LARGE_AT_ONCE
 from api.documentation import DESCRIPTION, TAGS, complete
 from api.edge import Edge
 from api.group_commit import GroupCommit
@@ -35,7 +36,7 @@ from api.routes import (
 from api.shortcut import Shortcut
 from api.single_sends import write_sends
 from worker import nudges
-from worker.db import database_url, make_engine
+from worker.db import at_home, database_url, make_engine
 from worker.memory import settle_memory
 from worker.secrets import BadSecretKeys, check_keys
 
@@ -83,12 +84,14 @@ def create_app() -> FastAPI:
         check_keys()
     except BadSecretKeys as error:
         raise SystemExit(str(error)) from None
-    engine = make_engine(
-        database_url(),
-        pool_size=_CONNECTIONS,
-        max_overflow=_THREADS + _WAITING_THREADS + _CONSENT_THREADS + _GROUPS - _CONNECTIONS,
-        lock_seconds=5,  # a request that waits longer would take a thread from others
-        statement_seconds=30,
+    engine = at_home(
+        make_engine(
+            database_url(),
+            pool_size=_CONNECTIONS,
+            max_overflow=_THREADS + _WAITING_THREADS + _CONSENT_THREADS + _GROUPS - _CONNECTIONS,
+            lock_seconds=5,  # a request that waits longer would take a thread from others
+            statement_seconds=30,
+        )
     )
     app = _Api(
         title="Infobip delivery",
@@ -120,6 +123,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     app.state.lone_sends = anyio.CapacityLimiter(_WAITING_THREADS)
     app.state.audiences = anyio.CapacityLimiter(MOST_AT_ONCE)
+    app.state.large_bodies = anyio.CapacityLimiter(MOST_LARGE_AT_ONCE)
     app.state.said_consents = anyio.CapacityLimiter(_CONSENT_THREADS)
     groups = app.state.group_commits.values()
     for group in groups:

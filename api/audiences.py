@@ -22,12 +22,13 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from api.auth import Caller
-from api.bodies import MEBIBYTE, Posted, announced_bytes, key_of
+from api.bodies import MEBIBYTE, Posted, announced_bytes, check_encoding, key_of, place_among
 from api.database import engine_of
 from api.once import Done, once
 from api.orders import MOST_LINE_BYTES, head_order, read_lines
 from api.problems import TooLarge, TooSlow, Unavailable, refusal_of
 from api.schemas.sends import BatchHead
+from worker import idempotency
 from worker.audience import Audience
 from worker.body_lines import BodyLines
 from worker.db import open_session
@@ -36,7 +37,7 @@ from worker.enqueue_batch import enqueue_audience
 from worker.idempotency import Key
 from worker.orders import BatchOrder
 from worker.places import find_place
-from worker.refusals import Refusal
+from worker.refusals import Conflict, Refusal
 
 MOST_ROWS = 1_000_000
 MOST_BYTES = 1024 * MEBIBYTE
@@ -56,27 +57,19 @@ async def take_audience(request: Request, done: Callable[[Accepted], Done]) -> R
 
     Errors: Refusal; ClientDisconnect, where the body breaks off.
     """
+    check_encoding(request)
     caller: Caller = request.state.caller
-    key_of(request, caller, b"")  # a name that cannot be one is told before a million rows have come
+    named = key_of(request, caller, b"")  # a name that cannot be one is told before a million rows have come
     if announced_bytes(request) > MOST_BYTES:
         raise _too_large()
-    places: anyio.CapacityLimiter = request.app.state.audiences
-    try:
-        places.acquire_on_behalf_of_nowait(request)
-    except anyio.WouldBlock as error:
-        raise Unavailable(
-            f"{MOST_AT_ONCE} NDJSON batches are being sent here at this moment, and no more fit: repeat it later",
-            retry_after_seconds=10,
-        ) from error
-    try:
-        with ExitStack() as files:
-            upload = Upload(engine_of(request), files)
-            async for piece in _pieces(request):
-                await to_thread.run_sync(_on_disk, partial(upload.feed, piece))
-            store = partial(upload.store, caller, partial(key_of, request, caller), done)
-            return await to_thread.run_sync(_on_disk, store)
-    finally:
-        places.release_on_behalf_of(request)
+    with place_among(request.app.state.audiences, request, "NDJSON batches"), ExitStack() as files:
+        upload = Upload(engine_of(request), files)
+        if named is not None:
+            await to_thread.run_sync(upload.look_for_answer, named)
+        async for piece in _pieces(request):
+            await to_thread.run_sync(_on_disk, partial(upload.feed, piece))
+        store = partial(upload.store, caller, partial(key_of, request, caller), done)
+        return await to_thread.run_sync(_on_disk, store)
 
 
 class Upload:
@@ -88,25 +81,33 @@ class Upload:
         self._files = files
         self._hash = sha256()
         self._lines = BodyLines(MOST_LINE_BYTES)
-        self._begun: tuple[BatchHead, BatchOrder, Audience] | None = None
+        self._begun: tuple[BatchOrder, Audience] | None = None
         self._count = 0
+        self._is_answered = False
+
+    def look_for_answer(self, key: Key) -> None:
+        """Before anything is fed. Where there is an answer under the key, of whatever body, the rows are not looked at:
+        the surface may have become another since."""
+        with open_session(self._engine) as session:
+            self._is_answered = idempotency.is_answered(session, key)
 
     def feed(self, piece: bytes) -> None:
         """Errors: Refusal, where it cannot be accepted whatever comes yet; OSError of the temporary file."""
         self._hash.update(piece)
-        self._take(self._lines.feed(piece))
+        if not self._is_answered:
+            self._take(self._lines.feed(piece))
 
     def store(self, caller: Caller, key: Callable[[bytes], Key | None], done: Callable[[Accepted], Done]) -> Response:
         """The body is over. `key`: the idempotency key that came with a body of this hash. Errors: as `feed`."""
+        work = _answer_gone if self._is_answered else self._work(done)
+        return once(Posted(None, caller, self._engine, key(self._hash.digest())), work)
+
+    def _work(self, done: Callable[[Accepted], Done]) -> Callable[[Session], Done]:
         self._take(self._lines.close())
         if self._begun is None:
             raise _no_batch("the body is empty")
-        head, order, audience = self._begun
-
-        def work(session: Session) -> Done:
-            return done(enqueue_audience(session, order, audience))
-
-        return once(Posted(head, caller, self._engine, key(self._hash.digest())), work)
+        order, audience = self._begun
+        return lambda session: done(enqueue_audience(session, order, audience))
 
     def _take(self, found: list[bytes | None]) -> None:
         lines = [line for line in found if line is None or line.strip()]
@@ -114,25 +115,34 @@ class Upload:
             if not lines:
                 return
             self._begun = self._begin(lines.pop(0))
-        _, _, audience = self._begun
+        _, audience = self._begun
         audience.add(*read_lines(lines, self._count))
         self._count += len(lines)
         if audience.is_refused and audience.rejected_count >= MOST_COUNTED:
             audience.refuse_wrong(is_more=True)
 
-    def _begin(self, line: bytes | None) -> tuple[BatchHead, BatchOrder, Audience]:
+    def _begin(self, line: bytes | None) -> tuple[BatchOrder, Audience]:
         if line is None:
             raise _no_batch(f"it is longer than {MOST_LINE_BYTES:,} bytes")
         try:
             head = BatchHead.model_validate_json(line)
         except ValidationError as error:
             wrong = refusal_of(error)
+            if {"surface", "to"} <= {fault.field for fault in wrong.faults}:
+                raise _no_batch("this one is a message") from error
             raise _no_batch(wrong.detail, wrong) from error
         order = head_order(head)
         with open_session(self._engine) as session:  # over at once: nothing is open while the rows come
             place = find_place(session, order.surface)
         audience = Audience(order, place, MOST_ROWS, _make_file)
-        return head, order, self._files.enter_context(audience)
+        return order, self._files.enter_context(audience)
+
+
+def _answer_gone(_: Session) -> Done:
+    raise Conflict(
+        "The answer under this Idempotency-Key was forgotten while the body came (it is kept 7 days), and nothing was "
+        "stored: send it again"
+    )
 
 
 def _make_file() -> IO[bytes]:

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from api.schemas.sends import BatchOut, ReasonCount
+from api.schemas.sends import BatchOut, BatchState, ReasonCount
 from worker import tally
 from worker.message_search import ids_between
 from worker.models import Batch, Surface
@@ -17,7 +17,23 @@ from worker.refusals import NotFound
 from worker.states import LIVE, State
 
 # What `view_batches` takes.
-WITH_SURFACE = sa.select(Batch, col(Surface.name), sa.func.now()).join(Surface, col(Surface.id) == Batch.surface_id)
+WITH_SURFACE = sa.select(Batch, col(Surface.name), sa.func.statement_timestamp()).join(
+    Surface, col(Surface.id) == Batch.surface_id
+)
+_BEGUN = [state for state in LIVE if state != State.QUEUED]
+# As `batch_state` says it. What is marked as over is not counted any more.
+_STATE: sa.ColumnElement[str] = sa.literal_column(
+    f"""CASE
+        WHEN batch.cancelled_at IS NOT NULL THEN 'cancelled'
+        WHEN batch.is_over OR {tally.count_in("batch.id", LIVE)} = 0 THEN 'done'
+        WHEN batch.paused_at IS NOT NULL THEN 'paused'
+        WHEN batch.send_at > statement_timestamp() AND {tally.count_in("batch.id", _BEGUN)} = 0 THEN 'scheduled'
+        ELSE 'running'
+    END""",
+    sa.Text,
+)
+_IS_DONE: sa.ColumnElement[bool] = sa.literal_column("(batch.is_over AND batch.cancelled_at IS NULL)", sa.Boolean)
+_FALSE: sa.ColumnElement[bool] = sa.literal_column("false", sa.Boolean)
 _START_OF_CALLBACK: sa.ColumnElement[str] = sa.literal_column('left(batch.callback_data COLLATE "C", 64)', sa.Text)
 _REPLAYS = sa.text("SELECT replay_of, id FROM batch WHERE replay_of = ANY(:ids) ORDER BY id")
 
@@ -32,6 +48,7 @@ def find_batch(session: Session, batch_id: UUID) -> BatchOut:
 
 def batches_like(
     *,
+    states: Sequence[str] | None = None,
     replay_of: UUID | None = None,
     callback_data: str | None = None,
     journey_id: str | None = None,
@@ -46,20 +63,28 @@ def batches_like(
         query = query.where(col(Batch.created_at) >= since)
     if until is not None:
         query = query.where(col(Batch.created_at) < until)
+    filters: list[sa.ColumnElement[bool]] = []
     if surface_ids is not None:
-        query = query.where(col(Batch.surface_id).in_(surface_ids))
+        filters.append(col(Batch.surface_id).in_(surface_ids))
     if callback_data is not None:
-        query = query.where(col(Batch.callback_data) == callback_data)
-    keys = (
+        filters.append(col(Batch.callback_data) == callback_data)
+    keys: tuple[tuple[Any, Any], ...] = (
         (col(Batch.replay_of), replay_of),
         (_START_OF_CALLBACK, callback_data[:64] if callback_data is not None else None),
         (col(Batch.journey_id), journey_id),
         (col(Batch.surface_id), surface_ids[0] if surface_ids and len(surface_ids) == 1 else None),
     )
     given = [(key, value) for key, value in keys if value is not None]
+    if states is not None:
+        query = query.where(_STATE.in_(sa.bindparam("states", states, expanding=True)))
+        if "done" not in states:
+            # `IS TRUE`, so that no index is of use but that of the few which are not done.
+            query = query.where(*(found.is_(True) for found in (*filters, *(key == value for key, value in given))))
+            filters, given = [], [(_IS_DONE if "cancelled" in states else col(Batch.is_over), _FALSE)]
     for key, value in given:
         # Not `key = value`: for the planner that is no order, and it would look for them along the IDs of all batches.
-        query = query.where(key >= value, key <= value)
+        filters += [key >= value, key <= value]
+    query = query.where(*filters)
     return query.order_by(given[0][0].desc()) if given else query
 
 
@@ -109,9 +134,7 @@ def view_counts(counted: tally.Counts) -> tuple[dict[str, int], list[ReasonCount
     )
 
 
-def batch_state(
-    batch: Batch, counts: Counter[str], now: datetime
-) -> Literal["scheduled", "running", "paused", "cancelled", "done"]:
+def batch_state(batch: Batch, counts: Counter[str], now: datetime) -> BatchState:
     """Scheduled means that send_at lies ahead, and all that is left of it waits for that."""
     if batch.cancelled_at is not None:
         return "cancelled"

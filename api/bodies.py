@@ -1,21 +1,26 @@
 """The body of a request, read and checked, and the idempotency key that came with it."""
 
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
 
+import anyio
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Engine
 
 from api.auth import Caller
 from api.database import engine_of
-from api.problems import TooLarge, UnsupportedBody, refusal_of
+from api.problems import TooLarge, TooSlow, Unavailable, UnsupportedBody, refusal_of
 from worker.idempotency import Key
 from worker.refusals import Refusal
 
 MEBIBYTE = 1024 * 1024
 _MOST_BYTES = 2 * MEBIBYTE
+MOST_LARGE_AT_ONCE = 4  # JSON bodies beyond that, in one process: each is in memory as a whole
+LARGE_SECONDS = 300.0  # for such a one to come: it keeps others out meanwhile
 _LONGEST_KEY = 255
 
 NDJSON = "application/x-ndjson"
@@ -34,15 +39,22 @@ class Posted(Generic[T]):
 
 
 class JsonBody(Generic[T]):
-    """The dependency that reads a JSON body of at most `most_bytes` into `model`. Stands after the caller's."""
+    """The dependency that reads a JSON body of at most `most_bytes` into `model`. Stands after the caller's.
 
-    def __init__(self, model: type[T], most_bytes: int = _MOST_BYTES) -> None:
+    `check`: Refusal of what must not even be parsed."""
+
+    def __init__(
+        self, model: type[T], most_bytes: int = _MOST_BYTES, check: Callable[[bytes], None] | None = None
+    ) -> None:
         self.model = model
         self._most_bytes = most_bytes
+        self._check = check
 
     async def __call__(self, request: Request) -> Posted[T]:
         _check_type(request)
         raw = await read_body(request, self._most_bytes)
+        if self._check is not None:
+            self._check(raw)
         caller: Caller = request.state.caller
         return Posted(self._parse(raw), caller, engine_of(request), key_of(request, caller, sha256(raw).digest()))
 
@@ -55,13 +67,44 @@ class JsonBody(Generic[T]):
 
 class JsonOrLines(Generic[T]):
     """The dependency of a route that takes its body as JSON or, much longer, as NDJSON: then it gives None, and nothing
-    is read yet."""
+    is read yet. JSON that is larger than other bodies may be has one of a few places until it is answered."""
 
     def __init__(self, json: JsonBody[T]) -> None:
         self.json = json
 
-    async def __call__(self, request: Request) -> Posted[T] | None:
-        return None if media_type_of(request) == NDJSON else await self.json(request)
+    async def __call__(self, request: Request) -> AsyncIterator[Posted[T] | None]:
+        if media_type_of(request) == NDJSON:
+            yield None
+        elif 0 < announced_bytes(request) <= _MOST_BYTES:
+            yield await self.json(request)
+        else:
+            with place_among(request.app.state.large_bodies, request, "large JSON bodies"):
+                yield await self._in_time(request)
+
+    async def _in_time(self, request: Request) -> Posted[T]:
+        try:
+            with anyio.fail_after(LARGE_SECONDS):
+                return await self.json(request)
+        except TimeoutError as error:
+            raise TooSlow(
+                f"The body did not come within {LARGE_SECONDS:.0f} s, and nothing was stored: send it again"
+            ) from error
+
+
+@contextmanager
+def place_among(places: anyio.CapacityLimiter, request: Request, named: str) -> Iterator[None]:
+    """One of the places for requests of a kind, until this one is over. Errors: Unavailable, where none is free."""
+    try:
+        places.acquire_on_behalf_of_nowait(request)
+    except anyio.WouldBlock as error:
+        raise Unavailable(
+            f"{places.total_tokens:.0f} {named} are being sent here at this moment, and no more fit: repeat it later",
+            retry_after_seconds=10,
+        ) from error
+    try:
+        yield
+    finally:
+        places.release_on_behalf_of(request)
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:
@@ -91,7 +134,15 @@ def media_type_of(request: Request) -> str:
     return request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
 
 
+def check_encoding(request: Request) -> None:
+    """Errors: UnsupportedBody, of a compressed one."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedBody("Send the body as it is, without Content-Encoding: compressed ones are not read")
+
+
 def _check_type(request: Request) -> None:
+    check_encoding(request)
     media_type = media_type_of(request)
     if media_type == NDJSON:
         raise UnsupportedBody("Only POST /v1/batches takes NDJSON: send JSON, with Content-Type: application/json")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from worker.dlt import check_dlt_id
 from worker.durations import parse_duration
@@ -40,6 +40,14 @@ def _has_content(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty")
     return text
+
+
+def _variable(value: Any) -> str:
+    if isinstance(value, str):
+        return _no_nul(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError("must be text (in quotes) or a whole number")
 
 
 def _of_pattern(pattern: str, sentence: str) -> Callable[[str], str]:
@@ -147,6 +155,9 @@ ReplyText = Annotated[
     Text | None,
     AfterValidator(_reply),
     Field(description=f"At most {MOST_TEXT_BYTES:,} bytes in UTF-8. Empty or null: not set."),
+]
+Variable = Annotated[  # not a union of the two, of which pydantic would tell each by itself
+    str, PlainValidator(_variable), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
 ]
 CallbackData = Annotated[Text, Field(max_length=4_000)]
 DltId = Annotated[str, AfterValidator(check_dlt_id), WithJsonSchema({"type": "string", "pattern": r"^\d{12,25}$"})]

@@ -1,6 +1,8 @@
 """Request bodies to orders: what a journey asks for, in the words of worker/orders.py."""
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +15,11 @@ from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Rejected, Row
 from worker.refusals import Refusal
 
 MOST_LINE_BYTES = 1024 * 1024  # of NDJSON
+_MOST_PARTS = 200 * MOST_ROWS  # of JSON: `[{},{},...` would take forty times its own size in memory
+
+# What JSON takes memory for: strings, and what begins or parts values. A string that is not closed runs to the end, so
+# that each byte is looked at once.
+_PART = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{,]', re.DOTALL)
 
 _one_row, _all_rows = TypeAdapter(BatchRow), TypeAdapter(list[BatchRow])
 _read_line = _one_row.validate_json
@@ -27,6 +34,17 @@ def message_order(body: MessageIn) -> MessageOrder:
         send_at=body.send_at,
         validity=body.validity_period,
     )
+
+
+def refuse_too_many_parts(raw: bytes) -> None:
+    """Errors: Refusal of a JSON body that holds far more than the rows of a batch do."""
+    if sum(map(raw.count, (b'"', b",", b"{", b"["))) <= _MOST_PARTS:  # much quicker, but counts what is in texts too
+        return
+    if next(islice(_PART.finditer(raw), _MOST_PARTS, None), None) is not None:
+        raise Refusal.of_field(
+            "messages",
+            f"at most {MOST_ROWS:,} rows fit in one request, with {_MOST_PARTS:,} names and values: send several",
+        )
 
 
 def batch_order(body: BatchIn) -> BatchOrder:
@@ -101,8 +119,7 @@ def _item_of(line: bytes) -> Any:
 
 
 def _row(index: int, row: BatchRow) -> Row:
-    variables = {name: str(value) for name, value in row.variables.items()} if row.variables else None
-    return Row(index, row.to, row.text, variables, _values(row))
+    return Row(index, row.to, row.text, row.variables, _values(row))
 
 
 def _values(body: MessageIn | BatchHead | BatchRow) -> Values:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from worker.db import is_away
+from worker.db import advice, is_away
 from worker.logs import log_bug
 from worker.refusals import Conflict, Fault, Gone, NotFound, Refusal
 from worker.sqlstates import has_given_way
@@ -58,6 +58,13 @@ STATUS: Mapping[type[Refusal], int] = {  # a kind that is not here has its paren
     Refusal: 422,
     Unavailable: 503,
 }
+_WORDS = {  # for what pydantic finds of these types
+    "extra_forbidden": "is not a field of this request: remove it, or correct its name",
+    "missing": "is missing",
+    "model_type": "must be a JSON object",
+    "bool_type": "must be true or false",
+    "string_type": "must be text (in quotes)",
+}
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="delivery"'}}  # what HTTP asks for beside a status
 
 
@@ -89,13 +96,9 @@ def problem(
 def of_bug(error: Exception) -> Response:
     """503 where the database is away (also when only a commit's answer was lost), else 500 without internals."""
     if is_away(error) or has_given_way(error):
-        _log.warning("database_away", error=type(error).__name__)
-        return of_refusal(
-            Unavailable(
-                "The database cannot be reached right now: repeat the request, with its Idempotency-Key if it has one",
-                retry_after_seconds=_RETRY_AFTER_SECONDS,
-            )
-        )
+        _log.warning("database_away", error=type(error).__name__, detail=advice(error))
+        words = "The database cannot be reached right now: repeat the request, with its Idempotency-Key if it has one"
+        return of_refusal(Unavailable(advice(error) or words, retry_after_seconds=_RETRY_AFTER_SECONDS))
     log_bug(_log, "request_failed", error)
     return problem(500, "Internal error", "Something went wrong on our side; the log holds it under the request's ID")
 
@@ -108,37 +111,32 @@ def refusal_of(error: ValidationError) -> Refusal:
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """pydantic's errors in our words. Row indexes stand apart from the field's name."""
+    """pydantic's errors in our words."""
     return [_fault(fault["loc"], fault) for fault in error.errors(include_url=False, include_input=False)]
 
 
 def _fault(place: tuple[int | str, ...], error: Any) -> Fault:
-    words = {
-        "extra_forbidden": "is not a field of this request: remove it, or correct its name",
-        "missing": "is missing",
-        "model_type": "must be a JSON object",
-        "bool_type": "must be true or false",
-        "string_type": "must be text (in quotes)",
-    }.get(error["type"])
-    if error["type"] == "too_long" and isinstance(error.get("ctx", {}).get("actual_length"), int):
-        words = _too_long(error)
-    message = words or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = (
+        _WORDS.get(error["type"])
+        or _of_length(error)
+        or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    )
     if error["type"] == "json_invalid" or not place:
         return Fault("body", message)
-    if place[0] == "messages" and len(place) > 1 and isinstance(place[1], int):
-        return Fault(".".join(map(str, place[2:])) or "messages", message, place[1])
-    # Unions add the name of the member tried: callers know no such thing.
-    return Fault(
-        ".".join(str(part) for part in place if not str(part).startswith(("function-", "constrained-"))), message
-    )
+    # "[key]" is pydantic's word for a name that is itself at fault.
+    return Fault(".".join(str(part) for part in place if part != "[key]"), message)
 
 
-def _too_long(error: Any) -> str | None:
+def _of_length(error: Any) -> str | None:
     """Pydantic counts the characters of a text in "items" where the limit stands beside other checks."""
-    if not isinstance(error.get("input"), str):
-        return None
-    context = error["ctx"]
-    return f"has {context['actual_length']:,} characters: at most {context['max_length']:,} fit"
+    context = error.get("ctx", {})
+    one, many = ("entry", "entries") if context.get("field_type") == "List" else ("character", "characters")
+    match error["type"], context:
+        case "too_long", {"actual_length": int(count), "max_length": most}:
+            return f"has {count:,} {many}: at most {most:,} fit"
+        case "too_short", {"actual_length": 0, "min_length": 1}:
+            return f"is empty: give at least 1 {one}"
+    return None
 
 
 def of_refusal(error: Refusal) -> Response:

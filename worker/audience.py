@@ -75,7 +75,8 @@ class Audience:
         if not self.count and not self.rejected_count:
             raise Refusal.of_field("messages", "give at least one row")
         if self.is_refused or not self.count:
-            raise refusal_of_rows(self.rejected, self.rejected_count, is_all=not self.count, is_more=is_more)
+            is_all = not self.count and not is_more  # what was not looked at may well be good
+            raise refusal_of_rows(self.rejected, self.rejected_count, is_all=is_all, is_more=is_more)
 
     def is_read_by(self, place: Place) -> bool:
         """Whether that place gives the rows the same meaning as the one by which they were read."""

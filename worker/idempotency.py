@@ -110,6 +110,11 @@ def take(session: Session, key: Key) -> KeptAnswer | None:
     return None
 
 
+def is_answered(session: Session, key: Key) -> bool:
+    """Whether an answer was given under this key, whatever the body was."""
+    return session.execute(_READ, key._row).one_or_none() is not None
+
+
 def keep(session: Session, key: Key, answer: KeptAnswer) -> None:
     """Store the answer beside the work. Does not commit."""
     session.execute(_KEEP, {**key._row, "status_code": answer.status, "answer": answer.body})

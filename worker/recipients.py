@@ -10,6 +10,8 @@ import phonenumbers
 
 _E164 = re.compile(r"[1-9][0-9]{6,14}")
 _PUNCTUATION = re.compile(r"[\s().\-/\[\]\u00ad\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069]+")
+_DECIMAL = re.compile(r"\+?[0-9]+\.([0-9]{1,2}|0+)")  # a lone dot so near the end parts no groups
+_EXPONENT = re.compile(r"[0-9,]+[eE]\+?[0-9]+")  # without its punctuation
 _LONGEST_INPUT = 64
 _LONGER_THAN_SHORT_CODES = 10
 
@@ -47,6 +49,8 @@ def normalise(to: str, default_country: str | None) -> str:
         return plain
     if len(to) > _LONGEST_INPUT:
         raise BadRecipient("is longer than any phone number")
+    if "." in to:
+        _refuse_decimal(to)
     compact = _PUNCTUATION.sub("", to)
     has_plus = compact.startswith("+")
     digits = _digits(compact[1:] if has_plus else compact)
@@ -69,10 +73,22 @@ def normalise_international(to: str) -> str:
         ) from error
 
 
+def _refuse_decimal(to: str) -> None:
+    """Without its dot it would be somebody else's number."""
+    written = ".".join(_PUNCTUATION.sub("", part) for part in to.split("."))
+    if _DECIMAL.fullmatch(written):
+        raise BadRecipient("looks like a decimal number: format its column as text, so that it is digits alone")
+
+
 def _digits(compact: str) -> str:
     if not compact:
         raise BadRecipient("is empty: give a phone number with its country code, such as +14155550123")
     if not (compact.isascii() and compact.isdigit()):
+        if _EXPONENT.fullmatch(compact):
+            raise BadRecipient(
+                "looks like a number in exponent form, of which digits may be lost: format its column as text and "
+                "fill it in anew"
+            )
         if any(character.isalpha() for character in compact):
             raise BadRecipient("holds letters: give digits only, with the country code, such as +14155550123")
         raise BadRecipient("holds characters that no phone number has: give digits, with `+` only in front")

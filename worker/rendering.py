@@ -3,16 +3,25 @@
 import re
 from collections.abc import Mapping
 
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+# Possessive, and the blanks around a name are its own: whatever a text holds, each character is looked at once.
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*+)\}\}")
 
 
 class MissingVariables(ValueError):
     """Variables that the text names and the row does not give."""
 
 
+class TooLong(ValueError):
+    """More characters would come of it than may; `count` says how many."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
 def placeholders(text: str) -> set[str]:
-    """The names in `{{...}}`."""
-    return set(_PLACEHOLDER.findall(text)) if "{{" in text else set()
+    """The names in `{{...}}`, without the blanks around them."""
+    return {name.strip() for name in _PLACEHOLDER.findall(text)} if "{{" in text else set()
 
 
 class Template:
@@ -20,12 +29,12 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self._parts = _PLACEHOLDER.split(text)  # what stands around the placeholders, and between these their names
-        self._names = self._parts[1::2]
+        self._names = [name.strip() for name in self._parts[1::2]]
 
-    def render(self, variables: Mapping[str, str]) -> str:
+    def render(self, variables: Mapping[str, str], most_characters: int) -> str:
         """The text with each `{{name}}` replaced; a value is put in as it is and never read again for placeholders.
 
-        Errors: MissingVariables, naming them.
+        Errors: MissingVariables, naming them; TooLong, before anything of that length is made.
         """
         parts = self._parts.copy()
         try:
@@ -34,9 +43,6 @@ class Template:
             missing = sorted(set(self._names) - variables.keys())
             named = ", ".join(f"{{{{{name}}}}}" for name in missing[:10])
             raise MissingVariables(f"give a value for {named}") from None
+        if (count := sum(map(len, parts))) > most_characters:
+            raise TooLong(count)
         return "".join(parts)
-
-
-def render(text: str, variables: Mapping[str, str]) -> str:
-    """A text that is rendered once. Errors: MissingVariables."""
-    return Template(text).render(variables) if "{{" in text else text

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from worker.orders import NOTHING_GIVEN, MessageOrder, Rejected, Row, Values
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import Fault, Refusal
-from worker.rendering import MissingVariables, Template, placeholders, render
+from worker.rendering import MissingVariables, Template, TooLong, placeholders
 
 MOST_TEXT_BYTES = 4_000
 MOST_LISTED = 1_000  # of the rows that are told one by one
@@ -36,28 +36,39 @@ class RowReader:
         self._shared = shared
         self._default_country = default_country
         self._batch_text = batch_text
-        # A template may be of any length; what is rendered from it is measured row by row.
-        self._template = Template(batch_text) if batch_text is not None and placeholders(batch_text) else None
-        if batch_text is not None and self._template is None and (fault := text_fault(batch_text)):
+        if batch_text is not None and (fault := text_fault(batch_text)):
             raise Refusal.of_field("text", fault)
+        self._template = Template(batch_text) if batch_text is not None and placeholders(batch_text) else None
 
     def read(self, row: Row) -> Checked:
         """Errors: BadRow."""
         recipient = _read_recipient(row.to, self._default_country)
         _check_entity(self._shared if row.values is NOTHING_GIVEN else row.values.over(self._shared))
-        if row.text is None and self._batch_text is not None and self._template is None:
-            return Checked(recipient, None, row.values)
-        try:
-            if row.text is not None:
-                text = render(row.text, row.variables or {})
-            elif self._template is not None:
-                text = self._template.render(row.variables or {})
-            else:
-                raise BadRow("text", "is missing: neither this row nor the batch has a text")
-        except MissingVariables as error:
-            raise BadRow("variables", str(error)) from error
-        _check_text(text)
-        return Checked(recipient, text, row.values)
+        return Checked(recipient, self._read_text(row), row.values)
+
+    def _read_text(self, row: Row) -> str | None:
+        """None where it is the batch's. A text is measured before its placeholders are filled, and after: what a
+        placeholder stands for may be of any length, and stand there many times."""
+        if row.text is not None:
+            _check_text(row.text)
+            return _rendered(Template(row.text), row) if "{{" in row.text else row.text
+        if self._template is not None:
+            return _rendered(self._template, row)
+        if self._batch_text is None:
+            raise BadRow("text", "is missing: neither this row nor the batch has a text")
+        return None
+
+
+def _rendered(template: Template, row: Row) -> str:
+    try:
+        text = template.render(row.variables or {}, MOST_TEXT_BYTES)
+    except MissingVariables as error:
+        raise BadRow("variables", str(error)) from error
+    except TooLong as error:
+        reason = f"has {error.count:,} characters with its placeholders filled: at most {MOST_TEXT_BYTES:,} bytes fit"
+        raise BadRow("text", reason) from error
+    _check_text(text)
+    return text
 
 
 def read_message(order: MessageOrder, default_country: str | None, above: Values) -> Checked:

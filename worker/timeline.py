@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 from worker.models import Attempt, Batch, DeliveryReport, InboundMessage, Lane, Message, Submission
@@ -114,7 +114,10 @@ def _stopped(message: Message, around: Around) -> str | None:
         return f"Its validity period ended at {ends}; it is about to end as expired."
     if batch is not None and batch.paused_at is not None:
         why = f" {batch.pause_reason}" if batch.pause_reason else ""
-        return f"Waits for its batch, which is paused: it goes on once that is resumed, or expires at {ends}.{why}"
+        return (
+            f"Waits for its batch, which is paused: it goes on once that is resumed, or expires at {ends}.{why}"
+            f"{_last_met(message)}"
+        )
     return None
 
 
@@ -127,11 +130,16 @@ def _waits(message: Message, around: Around) -> str:
     if turn is not None and turn > now:
         held = ", while its lane is held" if lane.kind is not None else ""
         pace = _by_pace(message, around.batch)
-        return f"Waits for {what} at {_clock(turn, now)}{pace}{held}; it is tried until {ends}{after}"
+        return f"Waits for {what} {_when(turn, now)}{pace}{held}; it is tried until {ends}{after}"
     if lane.kind is not None:
         begin = what[0].upper() + what[1:]
-        return f"{begin} waits for its lane, until {ends} at most; the lane is held {_hold(lane, now)}"
+        held = f"the lane is held {_hold(lane, now)}{_last_met(message)}"
+        return f"{begin} waits for its lane, until {ends} at most; {held}"
     return f"Its turn has come: {what} leaves as soon as its lane's rate allows, until {ends} at most{after}"
+
+
+def _last_met(message: Message) -> str:
+    return f" Its last attempt ended with {message.reason}: {explain(message.reason)}" if message.reason else ""
 
 
 def _by_pace(message: Message, batch: Batch | None) -> str:
@@ -144,8 +152,7 @@ def _hold(lane: Lane, now: datetime) -> str:
     why = lane.reason or "nobody wrote down why."
     if lane.kind == HoldKind.BY_HAND or lane.held_until is None:
         return f"until a hand opens it: {why}"
-    again = f"at {_clock(lane.held_until, now)}" if lane.held_until > now else "now"
-    return f"and tried again {again}: {why}"
+    return f"and tried again {_when(lane.held_until, now)}: {why}"
 
 
 def _is_on_its_way(message: Message, around: Around) -> str:
@@ -153,9 +160,9 @@ def _is_on_its_way(message: Message, around: Around) -> str:
     ends = _clock(message.expires_at, now)
     match attempt.outcome if attempt is not None else None:
         case AttemptOutcome.IN_DOUBT:
-            look = _clock(attempt.look_at, now) if attempt and attempt.look_at else "the next look"
+            look = _when(attempt.look_at, now) if attempt and attempt.look_at else "at the next look"
             return (
-                f"Attempt {number} left, and nobody knows whether Infobip took it: its logs are asked at {look}, and "
+                f"Attempt {number} left, and nobody knows whether Infobip took it: its logs are asked {look}, and "
                 f"it goes out again only if they do not show it, until {ends}."
             )
         case AttemptOutcome.ABSENT:
@@ -178,7 +185,7 @@ def _awaits_report(message: Message, around: Around) -> str:
         return f"{accepted}, and it ends as unconfirmed where none comes until some time after {ends}."
     if look_at <= now:
         return f"{accepted}, and Infobip's logs are asked for it now."
-    return f"{accepted}, and Infobip's logs are asked for it at {_clock(look_at, now)} where none has come."
+    return f"{accepted}, and Infobip's logs are asked for it {_when(look_at, now)} where none has come."
 
 
 def _of_inbound(inbound: InboundMessage) -> Event:
@@ -250,6 +257,11 @@ def _reason(message: Message) -> str | None:
 
 def _reasoned(code: str | None) -> dict[str, Any]:
     return {"reason": code, "sentence": explain(code)} if code else {}
+
+
+def _when(at: datetime, now: datetime) -> str:
+    """Of what is to come: nothing comes at a time that is over, nor within a second that has begun."""
+    return "now" if at <= now else f"at {_clock(at + timedelta(microseconds=-at.microsecond % 1_000_000), now)}"
 
 
 def _clock(at: datetime, now: datetime) -> str:

@@ -3,12 +3,12 @@
 import csv
 from collections.abc import Iterator
 from io import StringIO
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import Engine
 from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
@@ -21,10 +21,10 @@ from api.bodies import MEBIBYTE, NDJSON, JsonBody, JsonOrLines, Posted
 from api.database import Database
 from api.fields import Moment, Text
 from api.once import Done, once
-from api.orders import batch_order
+from api.orders import batch_order, refuse_too_many_parts
 from api.paging import Paging, newest_first
 from api.references import find_surface_ids
-from api.schemas.sends import BatchAccepted, BatchIn, BatchList, BatchOut, RejectedList, RejectedOut
+from api.schemas.sends import BatchAccepted, BatchIn, BatchList, BatchOut, BatchState, RejectedList, RejectedOut
 from worker.db import open_session
 from worker.enqueue import Accepted
 from worker.enqueue_batch import enqueue_batch
@@ -34,11 +34,26 @@ from worker.rejected_rows import read_rejected
 
 router = APIRouter(prefix="/v1/batches", tags=["Batches"])
 
+BATCH_STATES: Final = get_args(BatchState)
 _CSV_PAGE = 5_000
 _HIGHEST_ROW = 2**31 - 1
 
 
+def _states(text: str) -> str:
+    for word in text.split(","):
+        if word not in BATCH_STATES:
+            raise ValueError(
+                f'"{word[:50]}" is no state of a batch: take of {", ".join(BATCH_STATES)}, with commas between them'
+            )
+    return text
+
+
 class BatchSearch(Paging):
+    state: Annotated[
+        Text | None,
+        AfterValidator(lambda text: text if text is None else _states(text)),
+        Field(max_length=100, description="In one of these, with commas between them.", examples=["running,paused"]),
+    ] = None
     journey: Annotated[Text | None, Field(description="The journey's ID.")] = None
     callback_data: Annotated[Text | None, Field(description="The batch's own, the whole of it.")] = None
     replay_of: Annotated[UUID | None, Field(description="Replays of this batch.")] = None
@@ -63,7 +78,10 @@ _LINES = {
 async def send_batch(
     request: Request,
     caller: MaySend,
-    posted: Annotated[Posted[BatchIn] | None, Depends(JsonOrLines(JsonBody(BatchIn, most_bytes=32 * MEBIBYTE)))],
+    posted: Annotated[
+        Posted[BatchIn] | None,
+        Depends(JsonOrLines(JsonBody(BatchIn, most_bytes=32 * MEBIBYTE, check=refuse_too_many_parts))),
+    ],
 ) -> Response:
     """Accept many messages through one surface: as JSON up to 10,000, as NDJSON up to 1,000,000, whose first line is
     the batch without `messages`, and each line after it a message. 202 means they are stored, all or (on `skip`) all
@@ -82,7 +100,10 @@ def _take_rows(posted: Posted[BatchIn]) -> Response:
 def list_batches(caller: MayRead, database: Database, search: Annotated[BatchSearch, Query()]) -> BatchList:
     """Batches, newest first. All filters combine."""
     with open_session(database) as session:
+        # So that a batch is in the state by which it was found.
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         query = batches_like(
+            states=None if search.state is None else search.state.split(","),
             replay_of=search.replay_of,
             callback_data=search.callback_data,
             journey_id=search.journey,

@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import MayRead, MaySend
-from api.bodies import MEBIBYTE, JsonBody, Posted
+from api.bodies import MEBIBYTE, JsonBody, Posted, check_encoding
 from api.database import Database
 from api.paging import Paging, newest_first
 from api.problems import TooLarge, UnsupportedBody
@@ -225,6 +225,7 @@ def _change_out(change: ConsentChange, credential: str) -> ChangeOut:
 
 def _lines_of(request: Request) -> Lines:
     """By the body's type. Errors: UnsupportedBody."""
+    check_encoding(request)
     media_type, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
     lines = _LINES.get(media_type)
     if lines is None:

@@ -5,14 +5,15 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, SkipValidation, StrictInt
+from pydantic import BaseModel, Field, SkipValidation
 
-from api.fields import Body, CallbackData, DltId, FreeJson, Moment, Period, Text
+from api.fields import Body, CallbackData, DltId, FreeJson, Moment, Period, Text, Variable
 from worker.pace import MOST_PER_SECOND
 from worker.states import State
 
 SurfaceRef = Annotated[Text, Field(description="A surface, by name or id.")]
-Variables = dict[Text, Text | StrictInt]
+BatchState = Literal["scheduled", "running", "paused", "cancelled", "done"]
+Variables = dict[Text, Variable]
 
 
 class _Shared(Body):
@@ -97,7 +98,7 @@ class ReasonCount(BaseModel):
 class BatchOut(BaseModel):
     id: UUID
     surface: str
-    state: Literal["scheduled", "running", "paused", "cancelled", "done"]
+    state: BatchState
     total: int
     counts: dict[str, int]
     reasons: list[ReasonCount]

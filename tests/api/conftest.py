@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
-import worker.models  # noqa: F401 - fills the metadata
+from tests.factories import empty
 from worker.db import make_engine
 from worker.settings import settings
 
@@ -83,8 +83,7 @@ def session(engine: Engine) -> Iterator[Session]:
 def api(address: str, engine: Engine, nudges: Nudges) -> Iterator[httpx.Client]:
     """A client with the bootstrap token, and an empty database."""
     with engine.begin() as connection:
-        tables = ", ".join(f'"{table.name}"' for table in SQLModel.metadata.sorted_tables)
-        connection.execute(text(f"TRUNCATE {tables}"))
+        empty(connection)
     nudges.sent.clear()
     with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {BOOTSTRAP}"}, timeout=30) as client:
         yield client

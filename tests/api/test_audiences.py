@@ -99,6 +99,12 @@ BAD_LINES = [
     (b'"text"', "messages"),
     (b"{}", "to"),
     (b'{"to": 7}', "to"),
+    (b'{"to": 919800000009}', "to"),
+    (b'{"to": 919800000009.0}', "to"),
+    (b'{"to": "919800000009.0"}', "to"),
+    (b'{"to": "9.1980000E+11"}', "to"),
+    (b'{"to": "+919800000009", "variables": {"a": 1.5}}', "variables.a"),
+    (b'{"to": "+919800000009", "variables": {"a\\u0000": "x"}}', "variables.a\ufffd"),
     (b'{"to": "call me"}', "to"),
     (b'{"to": "+919800000009", "text": ""}', "text"),
     (b'{"to": "+919800000009", "unknown": 1}', "unknown"),
@@ -131,13 +137,15 @@ def test_bad_line_is_left_out_or_refuses_all_and_is_named(
         (b"\n\n", "the body is empty"),
         (b"{", "The first line must be the batch"),
         (lines(row(0), head={"text": "no surface"}), "surface"),
+        (lines(row(0), head=row(1)), "a line each: this one is a message"),
+        (lines(row(0), head=row(1, variables={"name": "B"})), "a line each: this one is a message"),
         (lines(row(0), head={**HEAD, "messages": []}), "messages"),
         (lines(row(0), head={**HEAD, "surface": "nobody"}), "surface"),
         (lines(row(0), head={**HEAD, "validity_period": "P9D"}), "validity_period"),
         (lines(), "give at least one row"),
         (b'{"surface": "' + b"x" * MEBIBYTE + b'"}', "it is longer than"),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_what_is_wrong_with_the_batch_itself_is_said(
     api: httpx.Client, session: Session, make_surface: Any, body: bytes, words: str
@@ -166,6 +174,7 @@ def test_refusal_does_not_look_at_bad_rows_without_end(api: httpx.Client, sessio
     make_surface()
     problem = check_problem(send(api, lines(*[{"to": "x"}] * (audiences.MOST_COUNTED + 9_000))), 422)
     assert problem["detail"].startswith("at least 1")
+    assert "none is left" not in problem["detail"]  # the rest may be good
     assert len(problem["errors"]) == 1_000
     assert nothing_is_stored(session)
 
@@ -213,6 +222,43 @@ def test_key_gives_the_first_answer_again_and_no_other_body(
     assert first == again
     check_problem(send(api, lines(row(2)), **key), 409)
     assert len(session.exec(select(Batch.id)).all()) == 1
+
+
+@pytest.mark.parametrize("change", [{"name": "renamed"}, {"default_country": None}])
+def test_first_answer_is_given_again_whatever_became_of_the_surface(
+    api: httpx.Client, session: Session, make_surface: Any, change: dict[str, Any]
+) -> None:
+    make_surface(default_country="IN")
+    key = {"Idempotency-Key": "once"}
+    body, other = lines({"to": "9876543210"}), lines({"to": "9876543211"})
+    first = send(api, body, **key)
+    accepted(first)
+    api.patch("/v1/surfaces/otp", json=change).raise_for_status()
+    again = send(api, body, **key)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert "another body" in check_problem(send(api, other, **key), 409)["detail"]
+    assert "another body" in check_problem(send(api, b"{", **key), 409)["detail"]
+    assert len(session.exec(select(Batch.id)).all()) == 1
+
+
+def test_answer_that_is_forgotten_while_the_body_comes_again_is_a_conflict(
+    api: httpx.Client, engine: Engine, session: Session, make_surface: Any
+) -> None:
+    make_surface()
+    key = {"Idempotency-Key": "once"}
+    whole = lines(*[row(n) for n in range(5_000)])
+    accepted(send(api, whole, **key))
+
+    def body() -> Iterator[bytes]:
+        yield whole[:-1]
+        time.sleep(0.3)  # what came is read
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM idempotency_key"))
+        yield whole[-1:]
+
+    assert "send it again" in check_problem(send(api, body(), **key), 409)["detail"]
+    assert len(session.exec(select(Batch.id)).all()) == 1
+    accepted(send(api, whole, **key))
 
 
 # What breaks off has stored nothing

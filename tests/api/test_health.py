@@ -1,7 +1,36 @@
+import asyncio
+import math
+import re
+from collections.abc import Iterator
+
 import httpx
 import pytest
+from sqlalchemy import Engine, text
 
+from api.app import create_app
+from tests.api.conftest import BOOTSTRAP, check_problem
 from worker.settings import settings
+
+TOLD = {
+    "event": "INSERT INTO event (type, subject_id, at) VALUES ('lane.held', gen_random_uuid(), now() - interval '1 h')",
+    "report": """INSERT INTO delivery_report (message_id, id, attempt, source, result, received_at)
+        VALUES (gen_random_uuid(), gen_random_uuid(), 1, 'push', 'noted', now() - interval '1 h')""",
+}
+
+
+@pytest.fixture
+def away_from_home(engine: Engine) -> Iterator[None]:
+    """The database was restored into this cluster."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE cluster SET system_identifier = system_identifier + 1"))
+    yield
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE cluster SET system_identifier = system_identifier - 1"))
+
+
+def lag(answer: httpx.Response) -> float:
+    (found,) = re.findall(r"^delivery_feed_lag_seconds (\S+)$", answer.text, re.MULTILINE)
+    return float(found)
 
 
 def test_alive_answers_without_token(stranger: httpx.Client) -> None:
@@ -26,3 +55,38 @@ def test_metrics_are_in_the_text_format(stranger: httpx.Client) -> None:
     answer = stranger.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert "# TYPE delivery_messages_enqueued_total counter" in answer.text
+
+
+def test_a_restored_database_is_not_ready_and_says_what_to_do(
+    environment: pytest.MonkeyPatch, away_from_home: None
+) -> None:
+    app = create_app()
+
+    async def ask() -> list[httpx.Response]:
+        headers = {"Authorization": f"Bearer {BOOTSTRAP}"}
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+            return [await client.get(path) for path in ("/readyz", "/v1/events", "/v1/reports", "/metrics")]
+
+    *refused, metrics = asyncio.run(ask())
+    for answer in refused:
+        assert "run `delivery migrate`" in check_problem(answer, 503)["detail"]
+    assert math.isnan(lag(metrics))
+    app.state.engine.dispose()
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_lag_of_the_feeds_is_how_long_the_oldest_has_waited_that_a_long_write_holds_back(
+    api: httpx.Client, engine: Engine, told: str
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(TOLD[told]))  # what can be read does not wait, however old
+    assert lag(api.get("/metrics")) == 0
+    with engine.connect() as slow:
+        slow.execute(text("SELECT pg_current_xact_id()"))
+        assert lag(api.get("/metrics")) == 0
+        with engine.begin() as connection:
+            connection.execute(text(TOLD[told]))
+        assert lag(api.get("/metrics")) >= 3_600
+        slow.rollback()
+    assert lag(api.get("/metrics")) == 0

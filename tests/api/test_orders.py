@@ -1,10 +1,13 @@
 """Request bodies to orders."""
 
+import orjson
 import pytest
 
-from api.orders import batch_order, message_order
+from api.orders import batch_order, message_order, refuse_too_many_parts
 from api.schemas.sends import BatchIn, MessageIn
+from worker.enqueue_batch import MOST_ROWS
 from worker.orders import NOTHING_GIVEN, Values
+from worker.refusals import Refusal
 
 TO = "+919876543210"
 FIELDS = {
@@ -34,3 +37,43 @@ def test_body_without_values_gives_the_one_that_says_so() -> None:
 
 def test_empty_callback_data_is_given() -> None:
     assert values_of({"callback_data": ""}) == [Values(callback_data="")] * 3
+
+
+MOST_PARTS = 200 * MOST_ROWS
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "body",
+    [
+        orjson.dumps([{f"name {n}": str(n) for n in range(60)}] * MOST_ROWS),
+        b"[" + b",".join([b"0"] * MOST_PARTS) + b"]",
+        b"[" * MOST_PARTS,
+        b'"",' * (MOST_PARTS // 2),
+        # All of it is one text, and some have no end.
+        orjson.dumps('[{,"\\' * MOST_PARTS),
+        b'"' + b"[{," * MOST_PARTS,
+        b'"' + b"[{," * MOST_PARTS + b"\\",
+        b'"' + b'\\"' * MOST_PARTS + b"[{," * MOST_PARTS,
+        b'"' + b"\\" * MOST_PARTS,
+    ],
+    ids=range(9),
+)
+def test_json_of_as_many_values_as_a_batch_has_is_let_through(body: bytes) -> None:
+    refuse_too_many_parts(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b",".join([b"0"] * (MOST_PARTS + 1)) + b"]",
+        b"[" * (MOST_PARTS + 1),
+        b'"",' * (MOST_PARTS // 2 + 1),
+        b'"\\\\"' + b"[{," * MOST_PARTS,
+        b'{"to":"1"},' * (MOST_PARTS // 4 + 1),
+    ],
+    ids=range(5),
+)
+def test_json_of_far_more_values_than_a_batch_has_is_refused(body: bytes) -> None:
+    with pytest.raises(Refusal, match="messages: at most 10,000 rows fit in one request"):
+        refuse_too_many_parts(body)

@@ -88,7 +88,7 @@ def test_body_that_is_not_a_json_object_is_422_and_says_where(api: httpx.Client,
         ({"text": "é" * 2001}, "text", "4,002 bytes"),
         ({"text": "Hi {{name}}"}, "text", "placeholders"),
         ({"to": "call me"}, "to", "letters"),
-        ({"callback_data": "x" * 4001}, "callback_data", "4000"),
+        ({"callback_data": "x" * 4001}, "callback_data", "has 4,001 characters: at most 4,000 fit"),
         ({"callback_data": 7}, "callback_data", "text"),
         ({"principal_entity_id": "12ab"}, "principal_entity_id", "digits"),
         ({"content_template_id": "123"}, "content_template_id", "has 3"),
@@ -113,6 +113,41 @@ def test_field_at_fault_is_named_with_what_to_change(
     assert [error["field"] for error in errors] == [field]
     assert words in errors[0]["message"]
     assert "index" not in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "sentence"),
+    [
+        (
+            "GET",
+            "/v1/messages?callback_data_prefix=",
+            None,
+            "callback_data_prefix: is empty: give at least 1 character",
+        ),
+        (
+            "GET",
+            f"/v1/messages?callback_data_prefix={'x' * 65}",
+            None,
+            "callback_data_prefix: has 65 characters: at most 64 fit",
+        ),
+        (
+            "POST",
+            "/v1/batches/01a20415-6a96-7532-87e0-8f945c115ef7/replay",
+            {"error_names": []},
+            "error_names: is empty: give at least 1 entry",
+        ),
+        (
+            "POST",
+            "/v1/batches/01a20415-6a96-7532-87e0-8f945c115ef7/replay",
+            {"error_names": ["EC_DLT_ERROR"] * 1_001},
+            "error_names: has 1,001 entries: at most 1,000 fit",
+        ),
+    ],
+)
+def test_limit_of_a_length_is_told_in_what_it_counts(
+    api: httpx.Client, method: str, path: str, body: object, sentence: str
+) -> None:
+    assert check_problem(api.request(method, path, json=body), 422)["detail"] == sentence
 
 
 def test_missing_fields_are_all_named(api: httpx.Client) -> None:

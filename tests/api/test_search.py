@@ -1,6 +1,7 @@
 """Messages and batches are found by what callers know of them, each filter as it is documented; how a page is found
 among many rows: tests/worker/test_message_search.py."""
 
+from itertools import combinations, product
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
+from api.routes.batches import BATCH_STATES
 from tests.api.conftest import Make, check_problem
+from worker.closing import close
 from worker.ids import new_id
 from worker.models import Message, Replayed
 from worker.states import State
@@ -153,7 +156,8 @@ def test_a_deleted_surface_is_searched_by_its_name_beside_the_one_that_has_it_no
         ("batches", {"surface": "nothing"}, "no surface of this name or id"),
         ("batches", {"replay_of": "7"}, "replay_of"),
         ("batches", {"from": "12:00"}, "ISO 8601"),
-        ("batches", {"state": "running"}, "state"),
+        ("batches", {"state": "late"}, "take of scheduled, running, paused, cancelled, done"),
+        ("batches", {"state": "running,"}, "no state of a batch"),
     ],
     ids=str,
 )
@@ -190,6 +194,34 @@ def test_batches_are_found_by_every_filter(api: httpx.Client, session: Session, 
     assert batches(surface="otp", limit=1) == [bare]
     cursor = api.get("/v1/batches", params={"surface": "otp", "limit": 1}).json()["next_cursor"]
     assert batches(surface="otp", limit=1, cursor=cursor) == [spring]
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_batches_are_found_by_the_states_that_they_show(
+    api: httpx.Client, session: Session, make_surface: Make, is_closed: bool
+) -> None:
+    make_surface()
+    shown: dict[str, str] = {}
+    for live, is_paused, is_cancelled, is_ahead in product(
+        [(), ("queued",), ("queued", "sent"), ("retrying",)], *[[False, True]] * 3
+    ):
+        made = batch(api)
+        sets = {"paused_at": is_paused, "cancelled_at": is_cancelled, "send_at": is_ahead}
+        columns = ", ".join(f"{name} = now() + interval '1 h'" for name, is_set in sets.items() if is_set)
+        if columns:
+            session.execute(text(f"UPDATE batch SET {columns} WHERE id = :id"), {"id": made})
+        rows = found(api, batch=made)
+        for message_id, state in zip(rows, [*live, State.DELIVERED, State.DELIVERED][:2], strict=True):
+            became(session, message_id, State(state))
+        shown[made] = api.get(f"/v1/batches/{made}").json()["state"]
+    assert set(shown.values()) == set(BATCH_STATES)
+    if is_closed:
+        assert close(session) == 8
+        session.commit()
+    for count in range(1, len(BATCH_STATES) + 1):
+        for states in combinations(BATCH_STATES, count):
+            expected = [made for made, state in reversed(shown.items()) if state in states]
+            assert found(api, "/v1/batches", state=",".join(states), journey="spring", limit=1_000) == expected
 
 
 def test_a_replayed_message_and_its_replay_name_each_other(

@@ -193,8 +193,10 @@ def test_audience_without_a_row_is_refused() -> None:
 def test_refusal_before_the_end_says_that_there_may_be_more() -> None:
     with audience(ALL) as kept:
         kept.add([Row(0, ""), Row(1, "")])
-        with pytest.raises(Refusal, match="at least 2 rows are wrong"):
+        with pytest.raises(Refusal, match="at least 2 rows are wrong, and nothing was stored: correct them, or send"):
             kept.refuse_wrong(is_more=True)
+        with pytest.raises(Refusal, match=r"^2 rows are wrong, and nothing was stored: none is left to send"):
+            kept.refuse_wrong()
 
 
 @pytest.mark.parametrize("order", [ALL, SKIP])

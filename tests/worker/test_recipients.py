@@ -17,6 +17,11 @@ from worker.recipients import BadRecipient, is_number, normalise
         ("+1 (415) 555-0123", None, "14155550123"),
         ("1.415.555.0123", None, "14155550123"),
         ("+1/415/555/0123", None, "14155550123"),
+        ("919.876.543.210", None, "919876543210"),
+        ("919.876.543.00", None, "91987654300"),
+        ("+91.9876543210", None, "919876543210"),
+        ("98765.43210", "IN", "919876543210"),
+        ("919876543210.", None, "919876543210"),
         ("+91\u00a098765\u201143210", None, "919876543210"),
         ("\u200e+919876543210\u202c", None, "919876543210"),
         ("00919876543210", None, "919876543210"),
@@ -58,6 +63,18 @@ def test_number_becomes_e164_digits(to: str, country: str | None, digits: str) -
         ("919876543210#1", None, "characters"),
         ("+919876543210\0", None, "characters"),
         ("९८७६५४३२१०", None, "characters"),
+        ("919876543210.0", None, "decimal"),
+        ("+919876543210.00", None, "decimal"),
+        ("919876543210.000", None, "decimal"),
+        ("91987654321.25", None, "decimal"),
+        (" 919876543210.0\u202c", None, "decimal"),
+        ("+91 98765 43210.0", None, "decimal"),
+        ("9876543210.0", "IN", "decimal"),
+        ("09876543210.0", "IN", "decimal"),
+        ("9.19877E+11", None, "exponent"),
+        ("9.19876543210e11", None, "exponent"),
+        ("9,19877E+11", None, "exponent"),
+        ("9.87654E+09", "IN", "exponent"),
         ("12345", None, "short"),
         ("+123456", None, "short"),
         ("12345", "IN", "short"),
@@ -85,7 +102,29 @@ def test_any_text_becomes_e164_digits_or_a_sentence(to: str, country: str | None
         outcome = normalise(to, country)
     except BadRecipient as error:
         outcome = str(error)
-    assert re.fullmatch(r"[1-9][0-9]{6,14}|(is|holds|starts with) .+", outcome)
+    assert re.fullmatch(r"[1-9][0-9]{6,14}|(is|holds|looks like|starts with) .+", outcome)
+
+
+@given(
+    number=st.integers(10**6, 10**15 - 1),
+    form=st.sampled_from(["{}.0", "{:.1f}", "{:.2f}", "{:.6f}", "{:e}", "{:E}", "{:.5E}", "{:g}"]),
+    around=st.sampled_from(["{}", "+{}", " {}", "{}\u00a0", "({})", "\u200e{}\u202c"]),
+    country=COUNTRIES,
+)
+def test_number_as_spreadsheets_and_programs_write_it_is_never_somebody_elses(
+    number: int, form: str, around: str, country: str | None
+) -> None:
+    with pytest.raises(BadRecipient, match="format its column as text"):
+        normalise(around.format(form.format(number)), country)
+
+
+@given(
+    number=st.integers(10**6, 10**15 - 1).map(str),
+    cuts=st.lists(st.integers(1, 5), min_size=2, max_size=2, unique=True).map(sorted),
+)
+def test_dots_between_groups_change_nothing(number: str, cuts: list[int]) -> None:
+    first, second = cuts
+    assert normalise(f"{number[:first]}.{number[first:second]}.{number[second:]}", None) == number
 
 
 @given(to=NUMBERISH, country=COUNTRIES)

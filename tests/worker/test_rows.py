@@ -102,6 +102,25 @@ def test_text_has_the_same_bounds_wherever_it_stands(content: str, is_good: bool
             RowReader(content, None, NOTHING_GIVEN)
 
 
+LONG_TEMPLATE = "{{name}}" + "x" * MOST_TEXT_BYTES
+
+
+def test_text_is_measured_before_its_placeholders_are_filled() -> None:
+    with pytest.raises(Refusal, match=r"text: has 4,008 bytes in UTF-8: at most 4,000 fit"):
+        RowReader(LONG_TEMPLATE, None, NOTHING_GIVEN)
+    with pytest.raises(BadRow, match="has 4,008 bytes in UTF-8") as refused:
+        RowReader(None, None, NOTHING_GIVEN).read(Row(0, TO, LONG_TEMPLATE, {"name": ""}))
+    assert refused.value.field == "text"
+
+
+@pytest.mark.parametrize(("batch_text", "row_text"), [("{{all}}" * 500, None), (None, "{{all}}" * 500)])
+def test_what_the_filled_text_would_have_is_told(batch_text: str | None, row_text: str | None) -> None:
+    reader = RowReader(batch_text, None, NOTHING_GIVEN)
+    with pytest.raises(BadRow, match="has 50,000,000 characters with its placeholders filled") as refused:
+        reader.read(Row(0, TO, row_text, {"all": "x" * 100_000}))
+    assert refused.value.field == "text"
+
+
 def test_placeholders_are_for_batches_only() -> None:
     with pytest.raises(BadRow, match="only a batch fills in"):
         read_message(MessageOrder(surface="otp", to=TO, text="Hi {{name}}"), None, NOTHING_GIVEN)

@@ -213,6 +213,12 @@ SITUATIONS = {
         f"Waits for attempt 2 at 12:04:05 UTC, while its lane is held; it is tried {UNTIL}, "
         f"after {ABSENT}: {explain(ABSENT)}",
     ),
+    "retry within this second": (
+        State.RETRYING,
+        {**RETRIED, "next_attempt_at": at(10.4)},
+        {},
+        f"Waits for attempt 2 at 12:00:11 UTC; it is tried {UNTIL}, after {ABSENT}: {explain(ABSENT)}",
+    ),
     "scheduled for another day": (
         State.QUEUED,
         {"next_attempt_at": TOMORROW, "expires_at": TOMORROW + timedelta(hours=1)},
@@ -242,7 +248,15 @@ SITUATIONS = {
         State.RETRYING,
         RETRIED,
         {"lane": {**NO_CREDIT, "held_until": at(9)}},
-        f"Attempt 2 waits for its lane, {UNTIL} at most; the lane is held and tried again now: Not enough credit.",
+        f"Attempt 2 waits for its lane, {UNTIL} at most; the lane is held and tried again now: Not enough credit. "
+        f"Its last attempt ended with {ABSENT}: {explain(ABSENT)}",
+    ),
+    "lane tried again within this second": (
+        State.QUEUED,
+        {},
+        {"lane": {**NO_CREDIT, "held_until": at(10.2)}},
+        f"Its first attempt waits for its lane, {UNTIL} at most; the lane is held and tried again at 12:00:11 UTC: "
+        "Not enough credit.",
     ),
     "lane held by hand": (
         State.QUEUED,
@@ -261,7 +275,14 @@ SITUATIONS = {
         RETRIED,
         {"batch": {"paused_at": START, "pause_reason": "Infobip refused 20 in a row."}},
         "Waits for its batch, which is paused: it goes on once that is resumed, or expires at 13:00:00 UTC. "
-        "Infobip refused 20 in a row.",
+        f"Infobip refused 20 in a row. Its last attempt ended with {ABSENT}: {explain(ABSENT)}",
+    ),
+    "retry, batch paused by a person": (
+        State.RETRYING,
+        {**RETRIED, "next_attempt_at": at(245)},
+        {"batch": {"paused_at": START}},
+        "Waits for its batch, which is paused: it goes on once that is resumed, or expires at 13:00:00 UTC. "
+        f"Its last attempt ended with {ABSENT}: {explain(ABSENT)}",
     ),
     "batch cancelled": (
         State.QUEUED,
@@ -305,6 +326,13 @@ SITUATIONS = {
         {"current": {"outcome": "in doubt", "look_at": at(65)}},
         "Attempt 1 left, and nobody knows whether Infobip took it: its logs are asked at 12:01:05 UTC, and it goes out "
         f"again only if they do not show it, {UNTIL}.",
+    ),
+    "in doubt, asked for this moment": (
+        State.SENDING,
+        ATTEMPTED,
+        {"current": {"outcome": "in doubt", "look_at": at(9)}},
+        "Attempt 1 left, and nobody knows whether Infobip took it: its logs are asked now, and it goes out again only "
+        f"if they do not show it, {UNTIL}.",
     ),
     "absent": (
         State.SENDING,
