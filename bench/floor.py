@@ -27,9 +27,9 @@ _COPY = """
 """
 _BATCH = """
     INSERT INTO batch (id, surface_id, lane_id, sender, text, callback_data, principal_entity_id, content_template_id,
-                       validity_seconds, total, expires_at, created_at)
+                       validity_seconds, total, messages_through, expires_at, created_at)
     VALUES (%(id)s, %(surface)s, %(lane)s, %(sender)s, %(text)s, %(callback_data)s, %(principal_entity_id)s,
-            %(content_template_id)s, %(validity)s, %(total)s, %(expires_at)s, %(now)s)
+            %(content_template_id)s, %(validity)s, %(total)s, %(id)s, %(expires_at)s, %(now)s)
 """
 
 

@@ -24,6 +24,7 @@ UPKEEP = "upkeep"
 QUEUES = (*MessageType, UPKEEP)
 TICK_SECONDS = 1.0
 PULL_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
 PURGE_SECONDS = 600.0
 RECONNECT_SECONDS = 2.0
 
@@ -37,6 +38,7 @@ class TaskName(StrEnum):
     LOOK = "worker.tasks.look"
     PULL = "worker.tasks.pull"
     PUSH_EVENTS = "worker.tasks.push_events"
+    CLOSE = "worker.tasks.close"
     PURGE = "worker.tasks.purge"
 
 
@@ -104,6 +106,7 @@ def _schedule() -> dict[str, dict[str, Any]]:
         "look": _tick(TaskName.LOOK, UPKEEP, TICK_SECONDS),
         "pull": _tick(TaskName.PULL, UPKEEP, PULL_SECONDS),
         "push events": _tick(TaskName.PUSH_EVENTS, UPKEEP, TICK_SECONDS),
+        "close": _tick(TaskName.CLOSE, UPKEEP, CLOSE_SECONDS),
         "purge": _tick(TaskName.PURGE, UPKEEP, PURGE_SECONDS),
     }
 

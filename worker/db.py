@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import TypeVar
 
 import orjson
-from sqlalchemy import Engine, create_engine, text
+import psycopg
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
@@ -20,6 +21,11 @@ from worker.sqlstates import has_given_way, is_not_now, sqlstate
 
 T = TypeVar("T")
 _DEADLOCK_TRIES = 4
+_IS_AT_HOME = "SELECT system_identifier = (SELECT system_identifier FROM pg_control_system()) FROM cluster"
+
+
+class NotAtHome(psycopg.OperationalError):
+    """The database is there, and not to be used before a person has done what the message says."""
 
 
 def make_engine(
@@ -55,7 +61,34 @@ def make_engine(
 @lru_cache(maxsize=1)
 def engine() -> Engine:
     """This process's engine, from DELIVERY_DATABASE_URL."""
-    return make_engine(database_url())
+    return at_home(make_engine(database_url()))
+
+
+def at_home(engine: Engine) -> Engine:
+    """This engine, for processes that work with the database: it gives no connection to one that lacks this version's
+    tables, or has been restored into another cluster (cluster.py). Until that is mended the database is away, for all
+    that ask `is_away`, and `advice` says what to do."""
+    event.listen(engine, "connect", _check_home)
+    return engine
+
+
+def advice(error: BaseException) -> str | None:
+    """What a person has to do before the database can be used; None: nothing, it comes back by itself."""
+    cause = getattr(error, "orig", None)
+    return str(cause) if isinstance(cause, NotAtHome) else None
+
+
+def _check_home(connection: psycopg.Connection, _record: object) -> None:
+    try:
+        found = connection.execute(_IS_AT_HOME).fetchone()
+    except psycopg.errors.UndefinedTable:
+        found = None
+    connection.rollback()
+    if found == (True,):
+        return
+    connection.close()
+    was = "lacks the tables of this version" if found is None else "was restored into another PostgreSQL cluster"
+    raise NotAtHome(f"The database {was}: run `delivery migrate`")
 
 
 def database_url() -> str:

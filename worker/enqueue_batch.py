@@ -12,6 +12,7 @@ from worker.copying import copy_messages
 from worker.durations import format_duration
 from worker.enqueue import Accepted, accepted_of, count_born, shared_columns, suppressed
 from worker.events import Told
+from worker.ids import new_id
 from worker.journeys import journey_id
 from worker.models import Batch
 from worker.orders import BatchOrder
@@ -47,7 +48,7 @@ def enqueue_audience(session: Session, order: BatchOrder, audience: Audience) ->
 
 def _store(session: Session, order: BatchOrder, place: Place, audience: Audience) -> Accepted:
     audience.refuse_wrong()
-    schedule = schedule_of(place, order.send_at, order.validity)
+    schedule = schedule_of(place, order.send_at, order.validity, audience.count)
     _check_pace(order.messages_per_second, schedule, audience.count)
     shared = order.values.over(place.values)
     batch = Batch(
@@ -73,6 +74,7 @@ def _store(session: Session, order: BatchOrder, place: Place, audience: Audience
         births.write(contents)
     for lines in audience.bad():
         copy_rejected(session, batch.id, lines)
+    batch.messages_through = new_id()
     session.add(batch)
     session.flush()
     reasons = births.reasons
@@ -139,7 +141,7 @@ class _Births:
                 index += 1
                 yield f"{queued}{message_id}\t{content}"
             else:
-                at = turn(self._schedule.first_attempt_at, index, pace)
+                at = turn(self._schedule.begins_at, index, pace)
                 index += 1
                 yield f"{before}{at}{after}{message_id}\t{content}"
         self.reasons[None] = index
@@ -149,11 +151,13 @@ def _check_pace(per_second: int | None, schedule: Schedule, count: int) -> None:
     """Errors: Refusal, where the last turn would come too late to be of use."""
     if per_second is None:
         return
-    validity = schedule.expires_at - schedule.first_attempt_at
+    begins = schedule.begins_at
+    validity = schedule.expires_at - begins
     within = validity - margin(validity)
-    if turn(schedule.first_attempt_at, count - 1, per_second) <= schedule.first_attempt_at + within:
+    last = turn(begins, count - 1, per_second)
+    if last <= begins + within:
         return
-    takes = format_duration(turn(schedule.first_attempt_at, count - 1, per_second) - schedule.first_attempt_at)
+    takes = format_duration(last - begins)
     fitting = fitting_pace(within, count)
     faster = f"{fitting:,} a second is enough for them, " if fitting else ""
     raise Refusal.of_field(

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from worker import events
 from worker.db import database_now
 from worker.events import Told
-from worker.feeds import Place, end_of_feed
+from worker.feeds import START, Place, end_of_feed
 from worker.models import EventEndpoint
 from worker.push_signatures import make_secret
 from worker.secrets import decrypt, encrypt
@@ -105,7 +105,7 @@ def disable(session: Session, endpoint: EventEndpoint, reason: str | None) -> No
 def place_at(session: Session, at: datetime) -> Place:
     """Behind it stands all that was told at this instant or later. Walks the key, since nothing is ordered by time."""
     end = end_of_feed(session)
-    low, high = 0, end[0] + 1
+    low, high = START.transaction_id, end[0] + 1
     while low < high:
         middle = (low + high) // 2
         found = session.execute(_FIRST_FROM, {"transaction": middle}).first()

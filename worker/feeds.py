@@ -4,9 +4,9 @@ IDs and times are taken before a commit, so a slow transaction could slip in beh
 is read by (transaction ID, ID) instead, and only up to the oldest transaction still running: all below that is
 decided. One long write holds the feed back for its while. The proof: docs/decisions/0019-the-event-log.md.
 
-Transaction IDs mean something only within one database cluster, so a cursor names the cluster's system identifier:
-after a dump and restore it is refused instead of silently skipping. So is one that is ahead of the cluster, which was
-then put back to an earlier time.
+Transaction IDs mean something only within one database cluster, and as long as it is not put back to an earlier time:
+so a cursor names the era in which it was given (cluster.py), and in another one it is refused instead of skipping
+silently. So is one that is ahead of the cluster.
 """
 
 import base64
@@ -18,6 +18,7 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy import Connection
 from sqlmodel import Session
 
 from worker.models import Event
@@ -25,12 +26,18 @@ from worker.refusals import Gone, Refusal
 from worker.words import EventType
 
 _CLUSTER = sa.text("""
-    SELECT system_identifier, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest_running
-    FROM pg_control_system()
+    SELECT era, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest_running FROM cluster
 """)
 # In the statement that reads: by its own snapshot, what is below is either seen or will never be.
 _OLDEST_RUNNING: sa.TextClause = sa.text("(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)")
 _BEFORE_OLDEST_RUNNING = sa.text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
+# Along both keys, from the first row that no feed gives yet.
+_LAG = sa.text(f"""
+    SELECT extract(epoch FROM statement_timestamp() - least(
+        (SELECT at FROM event WHERE transaction_id >= {_OLDEST_RUNNING.text} ORDER BY transaction_id, id LIMIT 1),
+        (SELECT received_at FROM delivery_report
+         WHERE transaction_id >= {_OLDEST_RUNNING.text} ORDER BY transaction_id, id LIMIT 1)))::float8
+""")
 _MOST = 2**63
 
 
@@ -65,7 +72,8 @@ class ReportPlace(NamedTuple):
     id: UUID
 
 
-START = Place(0, 0)
+# Before all marks, which a restore may lower below zero: and so far from the last number that it may be lowered too.
+START = Place(-(2**62), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,28 +151,35 @@ def end_of_feed(session: Session) -> Place:
     return Place(int(session.execute(_BEFORE_OLDEST_RUNNING).scalar_one()), _MOST - 1)
 
 
+def lag_seconds(connection: Connection) -> float:
+    """How long what is committed has waited for a transaction that still runs; 0: nothing waits."""
+    waited: float | None = connection.execute(_LAG).scalar_one()
+    return waited or 0.0
+
+
 def write_place(session: Session, place: tuple[int, int | UUID]) -> str:
     """The cursor of a place, for `place_of` or `report_place_of`."""
     transaction, row = place
-    return write_cursor([_cluster(session), transaction, row if isinstance(row, int) else str(row)])
+    return write_cursor([_era(session), transaction, row if isinstance(row, int) else str(row)])
 
 
 def place_of(session: Session, cursor: str) -> Place:
     """In the feed of events. Errors: BadCursor, StaleCursor."""
     match read_cursor(cursor):
-        case [int(cluster), int(transaction), int(row)] if 0 <= row < _MOST:
-            return Place(_known(session, cluster, transaction), row)
+        case [int(era), int(transaction), int(row)] if 0 <= row < _MOST:
+            return Place(_known(session, era, transaction), row)
     raise BadCursor
 
 
 def report_place_of(session: Session, cursor: str) -> ReportPlace:
     """In the feed of delivery reports. Errors: BadCursor, StaleCursor."""
     match read_cursor(cursor):
-        case [int(cluster), int(transaction), str(row)]:
+        case [int(era), int(transaction), str(row)]:
             try:
-                return ReportPlace(_known(session, cluster, transaction), UUID(row))
+                report = UUID(row)
             except ValueError as error:
                 raise BadCursor from error
+            return ReportPlace(_known(session, era, transaction), report)
     raise BadCursor
 
 
@@ -187,20 +202,20 @@ def _key(row: sa.Row[Any]) -> tuple[int, Any]:
     return row.transaction_id, row.id
 
 
-def _known(session: Session, cluster: int, transaction: int) -> int:
+def _known(session: Session, era: int, transaction: int) -> int:
     """The transaction of a cursor. Errors: BadCursor, StaleCursor."""
-    if not 0 <= transaction < _MOST:
+    if not -_MOST <= transaction < _MOST:
         raise BadCursor
     ours = session.execute(_CLUSTER).one()
     # No place is given from the oldest running transaction on, and that only grows.
-    if cluster != ours.system_identifier or transaction >= ours.oldest_running:
+    if era != ours.era or transaction >= ours.oldest_running:
         raise StaleCursor
     return transaction
 
 
-def _cluster(session: Session) -> int:
-    """Its identifier. Asked once a session: a page has many cursors."""
-    if "cluster" not in session.info:
-        session.info["cluster"] = session.execute(_CLUSTER).one().system_identifier
-    identifier: int = session.info["cluster"]
-    return identifier
+def _era(session: Session) -> int:
+    """Ours. Asked once a session: a page has many cursors."""
+    if "era" not in session.info:
+        session.info["era"] = session.execute(_CLUSTER).one().era
+    era: int = session.info["era"]
+    return era

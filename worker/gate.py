@@ -46,11 +46,12 @@ def barred_by_consent(is_marketing: str, needs_opt_in: str) -> str:
     END"""
 
 
-# Of message m: one of its chain has, of all that were sent before it. Asked of replays alone.
-SOURCE_HAS_ARRIVED: Final = f"""m.origin = '{Origin.REPLAY}' AND EXISTS (
-    SELECT FROM replayed own JOIN replayed earlier ON earlier.root_id = own.root_id
+# Of message m: one of its chain has, of all that were sent before it. Asked of replays alone, and of each by itself:
+# EXISTS the planner may work out once for all of them, over every message that was ever delivered.
+SOURCE_HAS_ARRIVED: Final = f"""m.origin = '{Origin.REPLAY}' AND (
+    SELECT true FROM replayed own JOIN replayed earlier ON earlier.root_id = own.root_id
     JOIN message source ON source.id = earlier.source_message_id
-    WHERE own.message_id = m.id AND source.state = '{State.DELIVERED}')"""
+    WHERE own.message_id = m.id AND source.state = '{State.DELIVERED}' LIMIT 1) IS NOT NULL"""
 
 # Why it never leaves again: a reason, or null. The surfaces are read once a statement, not once a message.
 _NEEDS_OPT_IN: Final = "m.surface_id = ANY(ARRAY(SELECT id FROM surface WHERE require_opt_in))"

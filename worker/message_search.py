@@ -23,13 +23,13 @@ from worker.models.messages import SAYS_WHY
 from worker.reasons import DELIVERED_LATE
 from worker.search_walks import (
     AFTER_ALL,
-    BATCH_TAKES,
     BATCHES_OF_CALLBACK,
     BEFORE_ALL,
-    SMALL_BATCH_TAKES,
+    UNDER_WAY,
     Along,
     Gathered,
     Index,
+    OfBegun,
     OfKey,
     OfPrefix,
     Part,
@@ -114,10 +114,11 @@ def find(session: Session, search: Search, before: UUID | None, limit: int) -> l
 
 
 def ids_between(since: datetime | None, until: datetime | None) -> tuple[UUID, UUID]:
-    """Between these two lie the IDs of all batches and messages whose `created_at` lies between the two times, and of
-    more: it is told by another clock, when their transaction began."""
+    """Between these two lie the IDs of all batches whose `created_at` lies between the two times, and of more: it is
+    told by another clock, when their transaction began. So do those of messages, but for some of batches that were then
+    under way."""
     earliest = BEFORE_ALL if since is None else id_at(since, -CLOCKS_DIFFER)
-    return earliest, AFTER_ALL if until is None else id_at(until, CLOCKS_DIFFER + BATCH_TAKES)
+    return earliest, AFTER_ALL if until is None else id_at(until, CLOCKS_DIFFER)
 
 
 def _asked(session: Session, search: Search, limit: int) -> Question:
@@ -152,24 +153,21 @@ def _count_in_state(question: Question) -> int:
 
 
 def _span(question: Question, search: Search, before: UUID | None) -> tuple[UUID, UUID] | None:
-    """Between which IDs all that match lie; None where a batch has no messages."""
+    """Between which IDs all that match lie; None where there is no such batch."""
     bottom, top = ids_between(search.since, search.until)
-    top = min(top, before or AFTER_ALL)
+    if search.until is not None:
+        begun = question.run(f"SELECT b.messages_through FROM ({UNDER_WAY}) AS b", floor=_next(top, -1))
+        top = max([top, *(_next(batch.messages_through) for batch in begun)])
     if search.batch_id is not None:
-        ends = [question.run(_END_OF_BATCH.format(order=order)) for order in ("ASC", "DESC")]
-        if not all(ends):
+        found = question.run("SELECT messages_through FROM batch WHERE id = :batch_id")
+        if not found:
             return None
-        ((first,),), ((last,),) = ends
-        bottom, top = max(bottom, UUID(int=first.int - 1)), min(top, UUID(int=last.int + 1))
-    return top, bottom
+        bottom, top = max(bottom, search.batch_id), min(top, _next(found[0].messages_through))
+    return min(top, before or AFTER_ALL), bottom
 
 
-_END_OF_BATCH = """
-    SELECT m.id FROM message m WHERE m.batch_id IS NOT NULL
-      AND (m.batch_id, m.id) >= (:batch_id, '00000000-0000-0000-0000-000000000000')
-      AND (m.batch_id, m.id) <= (:batch_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    ORDER BY m.batch_id {order}, m.id {order} LIMIT 1
-"""
+def _next(row_id: UUID, by: int = 1) -> UUID:
+    return UUID(int=row_id.int + by)
 
 
 _BY_ID = Index("")
@@ -180,7 +178,6 @@ _BY_REASON = Index("m.reason", f"m.reason IS NOT NULL AND {SAYS_WHY}")
 _BY_CALLBACK = Index('left(m.callback_data COLLATE "C", 64)', "m.callback_data IS NOT NULL")
 _BY_SURFACE = Index("m.surface_id", "m.batch_id IS NULL AND m.surface_id IS NOT NULL")
 _BY_ORIGIN = Index("m.origin", f"m.origin <> '{Origin.API}'")
-_BATCHES = Index("")
 _BATCHES_OF_JOURNEY = Index("b.journey_id", "b.journey_id IS NOT NULL")
 _BATCHES_OF_SURFACE = Index("b.surface_id")
 
@@ -246,12 +243,11 @@ def _ways(question: Question, search: Search, top: UUID, bottom: UUID) -> tuple[
 
 
 def _by_id(question: Question, until: datetime | None, top: UUID, bottom: UUID) -> _Way:
-    """All messages. Made long after `until` are only some of large batches that began before."""
-    soon = top if until is None else max(bottom, id_at(until, CLOCKS_DIFFER + SMALL_BATCH_TAKES))
-    if soon >= top:
+    """All messages. Of what was made after `until`, only the rest of batches that were then under way."""
+    begun = max(bottom, ids_between(None, until)[1])
+    if begun >= top:
         return _Way(Along(question, top, bottom, _BY_ID))
-    late = OfKey(question, top, soon, _BATCHES, None, "b.total > :small")
-    return _Way(Along(question, UUID(int=soon.int + 1), bottom, _BY_ID), late)
+    return _Way(Along(question, begun, bottom, _BY_ID), OfBegun(question, top, _next(begun, -1)))
 
 
 _LIVE = f"""

@@ -1,10 +1,10 @@
 """Every metric this product exports, by name. Seconds, `_total` for counters, few labels with few values.
 
 Names and labels are a contract with dashboards and alerts: docs/metrics.md lists them, and a test compares the two.
-Each process counts what it does itself.
+Each process counts what it does itself; what the database knows, an API process reads when it is asked.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 submissions_total = Counter(
     "delivery_submissions_total", "Requests to Infobip, by how they ended.", ["channel", "outcome"]
@@ -45,5 +45,8 @@ event_pushes_total = Counter(
     "delivery_event_pushes_total", "Pushes of events to event endpoints, by how they ended.", ["outcome"]
 )
 events_pushed_total = Counter("delivery_events_pushed_total", "Events that arrived at event endpoints.")
+feed_lag_seconds = Gauge(
+    "delivery_feed_lag_seconds", "How long the oldest event or report that feeds may not tell yet has waited."
+)
 messages_enqueued_total = Counter("delivery_messages_enqueued_total", "Messages accepted.", ["channel", "message_type"])
 replays_total = Counter("delivery_replays_total", "Batches made that replay another one.")

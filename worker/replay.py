@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 from uuid_utils import uuid7
 
-from worker import batch_sweeps
+from worker import batch_sweeps, tally
 from worker.batch_sweeps import ALL, BEFORE_ALL
 from worker.columns import column, rows_of
 from worker.durations import format_duration
@@ -51,7 +51,7 @@ _END_OF_CHUNK = text("""
 _CHOOSE = text(f"""
     SELECT m.id, m.state, m.reason, CASE
         WHEN m.state = '{State.DELIVERED}' THEN '{DELIVERED_LATE}'
-        WHEN EXISTS (SELECT FROM replayed WHERE source_message_id = m.id) THEN '{ALREADY_REPLAYED}'
+        WHEN (SELECT true FROM replayed WHERE source_message_id = m.id) THEN '{ALREADY_REPLAYED}'
         WHEN {SOURCE_HAS_ARRIVED} THEN '{DELIVERED_LATE}'
         WHEN m.state = '{State.UNCONFIRMED}' AND NOT CAST(:includes_unconfirmed AS bool) THEN '{State.UNCONFIRMED}'
         ELSE (SELECT {barred_by_consent("CAST(:is_marketing AS bool)", "CAST(:needs_opt_in AS bool)")}
@@ -195,6 +195,7 @@ def replay(session: Session, order: ReplayOrder) -> Replay:
             choice.left_out[ALREADY_REPLAYED] += len(going) - written
     if accepted:
         way.batch.total = accepted
+        way.batch.messages_through = new_id()
         session.add(way.batch)
         session.flush()
         changes = Changes()
@@ -252,7 +253,7 @@ class _Way:
     def most(self) -> int | None:
         """So many messages have their turns in time; None: any number has."""
         pace = self.batch.messages_per_second
-        validity = self.schedule.expires_at - self.schedule.first_attempt_at
+        validity = self.schedule.expires_at - self.schedule.begins_at
         return None if pace is None else fitting_count(validity - margin(validity), pace)
 
 
@@ -265,7 +266,7 @@ def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
             "The surface of this batch was deleted, or its credential was: nothing of it can be replayed; send its "
             "messages in a new batch, through another surface"
         )
-    schedule = schedule_of(place, None, order.validity)
+    schedule = schedule_of(place, None, order.validity, _most_chosen(session, order))
     was = Values(
         principal_entity_id=source.principal_entity_id,
         content_template_id=source.content_template_id,
@@ -292,6 +293,17 @@ def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
         created_at=place.now,
     )
     return _Way(place, schedule, batch, order.values)
+
+
+def _most_chosen(session: Session, order: ReplayOrder) -> int:
+    """By the tally, which knows nothing of when they ended, nor of who is left out."""
+    counts = tally.counts(session, [order.batch_id])[order.batch_id]
+    states = {*order.states, *([State.UNCONFIRMED] if order.includes_unconfirmed else [])}
+    return sum(
+        n
+        for (state, reason), n in counts.items()
+        if state in states and (order.error_names is None or reason in order.error_names)
+    )
 
 
 class _Choice:
@@ -333,7 +345,7 @@ class _Choice:
 
     def _too_many(self, most: int) -> Refusal:
         schedule = self._way.schedule
-        validity = format_duration(schedule.expires_at - schedule.first_attempt_at)
+        validity = format_duration(schedule.expires_at - schedule.begins_at)
         return Refusal.of_field(
             "validity_period",
             f"at the batch's {self._way.batch.messages_per_second:,} messages a second {most:,} have their turns "
@@ -355,7 +367,7 @@ def _write(session: Session, way: _Way, going: Sequence[Any], before: int) -> in
             "replay": batch.id,
             "surface": batch.surface_id,
             "lane": batch.lane_id,
-            "start": way.schedule.first_attempt_at,
+            "start": way.schedule.first_turn(batch.messages_per_second),
             "pace": batch.messages_per_second,
             "expires_at": batch.expires_at,
             "validity": batch.validity_seconds,

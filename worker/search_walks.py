@@ -2,8 +2,8 @@
 
 What a walk asks of each row stands in its `Question`. A part of a search may need several walks: message_search.py.
 
-A batch's ID is older than those of its messages, and they are all made within BATCH_TAKES of it, those of a small one
-within SMALL_BATCH_TAKES.
+The IDs of a batch's messages lie between its own and its `messages_through`. So what is newer than any ID is of batches
+that are newer too, or were under way at it.
 """
 
 from abc import ABC, abstractmethod
@@ -18,10 +18,6 @@ from sqlmodel import Session
 
 from worker.ids import first_id_at
 
-BATCH_TAKES: Final = timedelta(hours=1)
-SMALL_BATCH_TAKES: Final = timedelta(minutes=5)
-_SMALL_BATCH = 10_000  # messages
-_SAME_MOMENT = timedelta(seconds=1)  # an ID of a clock that was set back, or of many processes' making
 _MORE_GATHERED = 16  # times as many rows as a walk's reach, where it is known or likely that these are all
 BEFORE_ALL, AFTER_ALL = UUID(int=0), UUID(int=2**128 - 1)
 _INDEXED: Final = 64  # characters of callback data
@@ -44,8 +40,7 @@ class Question:
     tallied: Sequence[str]
 
     def run(self, statement: str, **values: Any) -> Sequence[Any]:
-        given = {**self.values, "limit": self.limit, "small": _SMALL_BATCH, **values}
-        return self.session.execute(text(statement), given).all()
+        return self.session.execute(text(statement), {**self.values, "limit": self.limit, **values}).all()
 
     def counted(self, subject: str) -> str:
         """SQL: whether the tally counts any that match for a subject."""
@@ -63,6 +58,10 @@ class Index:
 
 
 BATCHES_OF_CALLBACK: Final = Index('left(b.callback_data COLLATE "C", 64)', "b.callback_data IS NOT NULL")
+# Batches with messages on both sides of the ID `:floor`: few. OFFSET keeps the planner from other indexes.
+UNDER_WAY: Final = """
+    SELECT b.* FROM batch b WHERE id_range(b.id, b.messages_through) @> CAST(:floor AS uuid) OFFSET 0
+"""
 
 
 class Part(ABC):
@@ -192,7 +191,7 @@ class _OfBatches(Part):
             rows_left -= min(heads[taken].total, reach)
             taken += 1
         are_all = taken == len(heads) and len(heads) < reach
-        floor = self.bottom if are_all else max(self.bottom, heads[taken - 1].id)
+        floor = self.bottom if are_all else heads[taken - 1].id
         members, values = self._members()
         rows = self.question.run(
             _OF_EACH.format(members=members, columns=self.question.columns, matches=self.question.matches),
@@ -200,20 +199,17 @@ class _OfBatches(Part):
             reach=reach,
             through=self.through,
             floor=floor,
-            top=_later(self.through, _SAME_MOMENT),
-            far=_earlier(floor, BATCH_TAKES),
-            near=_earlier(floor, SMALL_BATCH_TAKES),
         )
         self._take(rows, None if floor == self.bottom else floor)
 
     @abstractmethod
     def _heads(self, reach: int) -> Sequence[Any] | None:
-        """Batches (ID, total) older than `through`, newest first: at least `reach` of them, unless these are all. None:
-        they are not known yet."""
+        """Batches (ID, total) between `through` and `bottom`, newest first: at least `reach` of them, unless these are
+        all. None: they are not known yet."""
 
     @abstractmethod
     def _members(self) -> tuple[str, dict[str, Any]]:
-        """SQL and its values: the IDs of those between `:top` and `:far`, small ones only down to `:near`."""
+        """SQL and its values: the IDs of those that may have messages between `:through` and `:floor`."""
 
 
 class OfKey(_OfBatches):
@@ -222,22 +218,30 @@ class OfKey(_OfBatches):
     def __init__(self, question: Question, top: UUID, bottom: UUID, index: Index, key: Any, also: str = "true") -> None:
         super().__init__(question, top, bottom)
         self._key = key
-        where, order = _walked(index, "b", ":top", ":far")
         # Of batches of which the tally says that none matches, none is read.
-        self._walk = f"{where} AND ({also}) AND {question.counted('b.id')} {{}} ORDER BY {order}"
-
-    def _heads(self, reach: int) -> Sequence[Any]:
-        return self.question.run(
-            f"SELECT b.id, b.total FROM batch b WHERE {self._walk.format('')} LIMIT :reach",
-            key=self._key,
-            reach=reach,
-            top=self.through,
-            far=_earlier(self.bottom, BATCH_TAKES),
+        also = f"({also}) AND {question.counted('b.id')}"
+        where, order = _walked(index, "b", ":through", ":floor")
+        self._newer = f"SELECT b.id, b.total FROM batch b WHERE {where} AND {also} ORDER BY {order}"
+        self._under_way = (
+            f"SELECT b.id FROM ({UNDER_WAY}) AS b WHERE {index.condition} AND {index.key} = :key AND {also}"
         )
 
+    def _heads(self, reach: int) -> Sequence[Any]:
+        values = {"key": self._key, "reach": reach, "through": self.through, "floor": self.bottom}
+        return self.question.run(f"{self._newer} LIMIT :reach", **values)
+
     def _members(self) -> tuple[str, dict[str, Any]]:
-        in_time = "AND (b.id > :near OR b.total > :small)"
-        return f"SELECT b.id FROM batch b WHERE {self._walk.format(in_time)}", {"key": self._key}
+        return f"(SELECT id FROM ({self._newer}) AS b) UNION ALL ({self._under_way})", {"key": self._key}
+
+
+class OfBegun(_OfBatches):
+    """Of those that began before its `bottom`."""
+
+    def _heads(self, reach: int) -> Sequence[Any]:
+        return ()
+
+    def _members(self) -> tuple[str, dict[str, Any]]:
+        return f"SELECT b.id FROM ({UNDER_WAY}) AS b WHERE {self.question.counted('b.id')}", {}
 
 
 class OfPrefix(_OfBatches):
@@ -252,13 +256,15 @@ class OfPrefix(_OfBatches):
         ((count, ids, totals),) = self.question.run(
             f"""
             WITH gathered AS MATERIALIZED ({_BATCHES_IN_RANGE}), heads AS MATERIALIZED (
-                SELECT b.id, b.total FROM gathered b WHERE b.id < :top AND {self.question.counted("b.id")}
+                SELECT b.id, b.total FROM gathered b
+                WHERE b.id < :through AND b.id > :bottom AND {self.question.counted("b.id")}
                 ORDER BY b.id DESC LIMIT :reach
             )
             SELECT (SELECT count(*) FROM gathered), ARRAY(SELECT id FROM heads), ARRAY(SELECT total FROM heads)
             """,
             **self._values,
-            top=self.through,
+            through=self.through,
+            bottom=self.bottom,
             reach=reach,
         )
         return None if count == most else [_Head(*head) for head in zip(ids, totals, strict=True)]
@@ -266,8 +272,7 @@ class OfPrefix(_OfBatches):
     def _members(self) -> tuple[str, dict[str, Any]]:
         sql = f"""
             SELECT b.id FROM ({_BATCHES_IN_RANGE}) AS b
-            WHERE b.id < :top AND b.id > :far AND (b.id > :near OR b.total > :small)
-              AND {self.question.counted("b.id")}
+            WHERE b.id < :through AND b.messages_through > :floor AND {self.question.counted("b.id")}
         """
         return sql, self._values
 
@@ -278,7 +283,7 @@ class _Head(NamedTuple):
 
 
 _BATCHES_IN_RANGE = f"""
-    SELECT b.id, b.total FROM batch b
+    SELECT b.id, b.total, b.messages_through FROM batch b
     WHERE {BATCHES_OF_CALLBACK.condition}
       AND {BATCHES_OF_CALLBACK.key} >= :prefix AND {BATCHES_OF_CALLBACK.key} < :beyond
     ORDER BY {BATCHES_OF_CALLBACK.key}, b.id LIMIT :most
@@ -322,12 +327,3 @@ def id_at(instant: datetime, slack: timedelta) -> UUID:
         return first_id_at(instant + slack)
     except OverflowError:
         return AFTER_ALL if slack > timedelta(0) else BEFORE_ALL
-
-
-def _earlier(row_id: UUID, by: timedelta) -> UUID:
-    """The ID of that much earlier."""
-    return UUID(int=max(0, row_id.int - (int(by.total_seconds() * 1000) << 80)))
-
-
-def _later(row_id: UUID, by: timedelta) -> UUID:
-    return UUID(int=min(AFTER_ALL.int, row_id.int + (int(by.total_seconds() * 1000) << 80)))

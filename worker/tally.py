@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from worker.columns import column, rows_of
 from worker.states import REASONED, State
+from worker.words import listed
 
 SHARDS = 8
 
@@ -41,6 +42,13 @@ _READ = text("""
 """)
 
 Counts = dict[tuple[State, str], int]
+
+
+def count_in(subject: str, states: Iterable[State]) -> str:
+    """SQL: how many messages of a subject, itself SQL, are in one of these states."""
+    return (
+        f"(SELECT coalesce(sum(t.n), 0) FROM tally t WHERE t.subject_id = {subject} AND t.state IN ({listed(states)}))"
+    )
 
 
 class Changes:

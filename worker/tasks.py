@@ -10,9 +10,9 @@ import structlog
 from celery.signals import celeryd_after_setup, worker_process_init, worker_process_shutdown
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker import event_deliveries, lanes, pushing
+from worker import closing, event_deliveries, lanes, pushing
 from worker.app import TaskName, celery_app
-from worker.db import engine, is_away, open_session, transact
+from worker.db import advice, engine, is_away, open_session, transact
 from worker.glance import glance
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
@@ -144,6 +144,13 @@ def push_events() -> None:
         _pusher().push()
 
 
+@celery_app.task(name=TaskName.CLOSE)
+def close() -> None:
+    """Mark the batches that are over."""
+    arrived(tick_name(TaskName.CLOSE))
+    _repeat("close", lambda: transact(engine(), closing.close))
+
+
 @celery_app.task(name=TaskName.PURGE)
 def purge() -> None:
     """Drop what is no longer needed."""
@@ -169,6 +176,6 @@ def _shrugging(name: str) -> Iterator[None]:
     except Exception as error:
         if is_away(error):
             if _absence.is_due():
-                _log.warning("database_away", task=name)
+                _log.warning("database_away", task=name, detail=advice(error))
         else:
             log_bug(_log, "task_failed", error, task=name)

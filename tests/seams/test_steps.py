@@ -35,6 +35,7 @@ WRITES = {
     "worker/steering.py": {"batch"},
     "worker/setting_aside.py": {"message", "batch"},
     "worker/cancelling.py": {"message", "batch"},
+    "worker/closing.py": {"batch"},
     "worker/moving.py": {"message", "batch"},
     "worker/tally.py": {"tally"},
     # Submissions: opened by claims.py, then ended, or marked for what goes out again
@@ -51,6 +52,8 @@ WRITES = {
     # What Infobip said
     "worker/reports.py": {"delivery_report"},
     "worker/unmatched.py": {"unmatched_report"},
+    # Where the database is, and what else a restore changes
+    "worker/cluster.py": {"cluster", "event", "event_endpoint", "event_delivery", "delivery_report"},
     # What is told, and to whom
     "worker/events.py": {"event"},
     "worker/event_deliveries.py": {"event_delivery", "event_try"},

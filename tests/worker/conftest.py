@@ -7,10 +7,9 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
-import worker.models  # noqa: F401 - fills the metadata
-from tests.factories import MadeLane, make_lane
+from tests.factories import MadeLane, empty, make_lane
 from tests.processes import running_sandbox
 from tests.receivers import Receiver
 from tests.worker.filling import FILLED
@@ -47,8 +46,7 @@ def fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
 @pytest.fixture
 def session(engine: Engine, fresh_settings: Settings) -> Iterator[Session]:
     with engine.begin() as connection:
-        tables = ", ".join(f'"{table.name}"' for table in SQLModel.metadata.sorted_tables)
-        connection.execute(text(f"TRUNCATE {tables}"))
+        empty(connection)
     with Session(engine, expire_on_commit=False) as session:
         yield session
 

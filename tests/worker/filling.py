@@ -3,28 +3,31 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from tests.factories import MadeLane
+from worker.ids import new_id
 
 FEW = 20
 MANY = 6_000
 MORE = 10 * MANY  # where less is read as fast from one end to the other
 SEARCHED_FROM = datetime(2026, 11, 20, tzinfo=UTC)
 OPEN, OVER = timedelta(hours=1), timedelta(hours=-3)  # what is left of a message's time
-FILLED = ("batch", "message", "attempt", "submission", "consent", "inbound_message", "tally")
+FILLED = ("batch", "message", "attempt", "submission", "consent", "inbound_message", "tally", "replayed")
 
 # What the planner knows: nothing of these tables, all of them, or only what they held before.
 KNOWLEDGE = pytest.mark.parametrize("knows", ["nothing", "all", "the past"])
 
 _FILL = text("""
     WITH batches AS (
-        INSERT INTO batch (id, surface_id, lane_id, sender, text, validity_seconds, total, expires_at, refusals)
-        SELECT gen_random_uuid(), :surface, :lane, 'KITEBK', 'hi', 3600, 1, now() + interval '1 hour', 0
-        FROM generate_series(1, 12) RETURNING id
+        INSERT INTO batch (
+            id, surface_id, lane_id, sender, text, validity_seconds, total, messages_through, expires_at, refusals)
+        SELECT id, :surface, :lane, 'KITEBK', 'hi', 3600, 1, id, now() + interval '1 hour', 0
+        FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, 12)) AS made RETURNING id
     ), messages AS (
         INSERT INTO message (id, batch_id, lane_id, origin, recipient, state, held, attempt_count, retry_count,
                              next_attempt_at, expires_at, validity_seconds)
@@ -53,6 +56,23 @@ _FILL_INBOX = text("""
     FROM generate_series(1, :settled + :unsettled) AS n
 """)
 
+# Each failed message replayed once, all of them in one batch.
+_FILL_REPLAYS = text("""
+    WITH replay AS (
+        INSERT INTO batch (id, surface_id, lane_id, sender, text, validity_seconds, total, messages_through, expires_at)
+        VALUES (:replay, :surface, :lane, 'KITEBK', 'hi', 3600, :many, CAST(repeat('f', 32) AS uuid),
+                now() + interval '1 hour')
+    ), links AS (
+        INSERT INTO replayed (source_message_id, message_id, root_id)
+        SELECT id, gen_random_uuid(), id FROM message WHERE state = 'failed' RETURNING message_id
+    )
+    INSERT INTO message (id, batch_id, surface_id, lane_id, origin, recipient, state, held, attempt_count, retry_count,
+                         next_attempt_at, expires_at, validity_seconds)
+    SELECT message_id, :replay, :surface, :lane, 'replay', '91' || row_number() OVER (), :state, false, 1, 0,
+           now() - interval '1 minute', now() + interval '1 hour', 3600
+    FROM links
+""")
+
 
 # What is searched, from the oldest on, hours apart: a large batch that waits; one of which all but a few arrived; many
 # small ones of two journeys; and single messages, each with callback data of its own.
@@ -66,9 +86,10 @@ _ID_AT = text("""
     $$
 """)
 _BATCHES = """
-    INSERT INTO batch (id, surface_id, lane_id, sender, validity_seconds, total, expires_at, created_at, journey_id,
-                       callback_data)
-    SELECT id_at(at), :surface, :lane, 'KITEBK', 3600, :size, now() + interval '1 hour', at, {journey}, {callback}
+    INSERT INTO batch (id, surface_id, lane_id, sender, validity_seconds, total, messages_through, expires_at,
+                       created_at, journey_id, callback_data)
+    SELECT id_at(at), :surface, :lane, 'KITEBK', 3600, :size, id_at(at + (:size + 1) * interval '1 millisecond'),
+           now() + interval '1 hour', at, {journey}, {callback}
     FROM generate_series(1, :count) AS i,
          LATERAL (SELECT CAST(:start AS timestamptz) + i * interval '1 second' AS at) AS begun
 """
@@ -146,6 +167,19 @@ def fill(session: Session, lane: MadeLane, state: str, left: timedelta, knows: s
     _fill(session, lane, "delivered", OPEN, analyzes=knows == "the past")
     fill_consent(session, lane, knows="nothing")
     _fill(session, lane, state, left, analyzes=knows == "all")
+
+
+def fill_replays(session: Session, lane: MadeLane, state: str, knows: str) -> UUID:
+    """MANY failed messages and, in a batch of its own, which is returned, a replay of each, in this state; MANY others
+    that were delivered, in the past all still on their way. Commits."""
+    _fill(session, lane, "failed", OPEN, analyzes=False)
+    replay = new_id()
+    values = {"surface": lane.surface_id, "lane": lane.id, "replay": replay, "state": state, "many": MANY}
+    session.execute(_FILL_REPLAYS, values)
+    _fill(session, lane, "sent", OPEN, analyzes=knows == "the past")
+    session.execute(text("UPDATE message SET state = 'delivered' WHERE state = 'sent'"))
+    _end(session, analyzes=knows == "all")
+    return replay
 
 
 def _fill(session: Session, lane: MadeLane, state: str, left: timedelta, *, analyzes: bool) -> None:

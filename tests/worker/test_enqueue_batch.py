@@ -14,7 +14,7 @@ from tests.factories import MadeLane
 from tests.worker.sends import configure
 from tests.worker.steps import accepted as accepted_by
 from tests.worker.steps import assert_tally_is_exact, change, consented, steered, took
-from worker import steering
+from worker import pace, steering
 from worker.audience import Audience
 from worker.db import database_now
 from worker.enqueue import Accepted
@@ -67,7 +67,8 @@ def stored(session: Session) -> dict[str, int]:
         table.name: session.execute(text(f'SELECT count(*) FROM "{table.name}"')).scalar_one()
         for table in SQLModel.metadata.sorted_tables
     }
-    return {name: size for name, size in sizes.items() if size and name not in ("credential", "surface", "lane")}
+    given = ("cluster", "credential", "surface", "lane")
+    return {name: size for name, size in sizes.items() if size and name not in given}
 
 
 # In order, whole or not at all
@@ -85,6 +86,8 @@ def test_messages_and_rejected_rows_together_are_the_request_in_order(session: S
     assert [row.index for row in rejected(session, accepted.id)] == [0, 7, 8, 9, 15, 16, 39]
     batch = session.get_one(Batch, accepted.id)
     assert (batch.total, batch.rejected_count) == (accepted.accepted, accepted.rejected_count) == (33, 7)
+    ids = found(session, Message.id)
+    assert batch.id < ids[0] < ids[-1] < batch.messages_through
     assert_tally_is_exact(session, lane)
 
 
@@ -232,6 +235,20 @@ def test_turns_follow_at_the_pace_over_groups_and_whom_consent_forbids_takes_non
     assert [n for n, at in enumerate(turns) if at is None] == [0, 1, 299, 450]
     assert [at for at in turns if at] == [send_at + timedelta(seconds=place / 4) for place in range(596)]
     assert_tally_is_exact(session, lane)
+
+
+@pytest.mark.parametrize("per_second", [None, 4])
+def test_what_takes_long_to_write_has_its_turns_and_its_validity_from_when_it_is_written(
+    session: Session, lane: MadeLane, monkeypatch: pytest.MonkeyPatch, per_second: int | None
+) -> None:
+    monkeypatch.setattr(pace, "WRITTEN_A_SECOND", 1)
+    order = BatchOrder(surface=SURFACE, text="hi", messages_per_second=per_second, validity=timedelta(hours=1))
+    batch = session.get_one(Batch, send(session, order, people(20)).id)
+    written = batch.created_at + timedelta(seconds=20)
+    assert {*found(session, Message.expires_at), batch.expires_at} == {written + timedelta(hours=1)}
+    assert found(session, Message.next_attempt_at) == [
+        written + timedelta(seconds=place / per_second) if per_second else batch.created_at for place in range(20)
+    ]
 
 
 def test_batch_at_a_pace_leaves_another_of_its_lane_as_fast_as_it_is(session: Session, lane: MadeLane) -> None:

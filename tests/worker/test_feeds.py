@@ -284,21 +284,20 @@ def test_a_place_comes_back_from_its_cursor(session: Session, message_id: UUID) 
 
 
 def forged(session: Session, of: Callable[[int, int], list[object]]) -> str:
-    cluster, transaction, _ = read_cursor(write_place(session, START))
-    return write_cursor(of(cluster, transaction))
+    era, transaction, _ = read_cursor(write_place(session, START))
+    return write_cursor(of(era, transaction))
 
 
 @pytest.mark.parametrize(
     ("of", "error"),
     [
-        (lambda cluster, _: [cluster + 1, 0, 0], StaleCursor),
-        (lambda cluster, _: [cluster, 2**62, 0], StaleCursor),  # the cluster was put back to an earlier time
-        (lambda cluster, _: [cluster, 2**63, 0], BadCursor),
-        (lambda cluster, _: [cluster, -1, 0], BadCursor),
-        (lambda cluster, _: [cluster, 0, -1], BadCursor),
-        (lambda cluster, _: [cluster, 0, 2**63], BadCursor),
-        (lambda cluster, _: [cluster, 0, str(new_id())], BadCursor),  # of the other feed
-        (lambda cluster, _: [cluster, 0], BadCursor),
+        (lambda era, _: [era + 1, 0, 0], StaleCursor),
+        (lambda era, _: [era, 2**62, 0], StaleCursor),  # the cluster was put back to an earlier time
+        (lambda era, _: [era, 2**63, 0], BadCursor),
+        (lambda era, _: [era, 0, -1], BadCursor),
+        (lambda era, _: [era, 0, 2**63], BadCursor),
+        (lambda era, _: [era, 0, str(new_id())], BadCursor),  # of the other feed
+        (lambda era, _: [era, 0], BadCursor),
     ],
 )
 def test_a_cursor_that_is_none_of_this_feed_is_refused(

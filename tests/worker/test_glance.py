@@ -30,10 +30,11 @@ _SUBMISSION = text("""
     VALUES (gen_random_uuid(), :lane, '{}', 1, now(), now() + :left, 1)
 """)
 _BATCH = text("""
-    INSERT INTO batch (id, surface_id, lane_id, sender, text, validity_seconds, total, expires_at, refusals,
-                       paused_at, held_through, cancelled_at, is_cleared, move_to)
-    VALUES (gen_random_uuid(), gen_random_uuid(), :lane, 'KITEBK', 'hi', 3600, 1, now(), 0, :paused_at, :through,
-            :cancelled_at, :is_cleared, :move_to)
+    INSERT INTO batch (id, surface_id, lane_id, sender, text, validity_seconds, total, messages_through, expires_at,
+                       refusals, paused_at, held_through, cancelled_at, is_cleared, move_to)
+    SELECT id, gen_random_uuid(), :lane, 'KITEBK', 'hi', 3600, 1, id, now(), 0, :paused_at, :through,
+           :cancelled_at, :is_cleared, :move_to
+    FROM (SELECT gen_random_uuid() AS id) AS made
 """)
 _CLOSED_SUBMISSIONS = text("""
     INSERT INTO submission (id, lane_id, bulk_ids, credential_version, opened_at, lease_until, message_count, outcome)

@@ -18,7 +18,6 @@ from worker.ids import first_id_at
 from worker.message_search import CLOCKS_DIFFER, Search, find
 from worker.models import Batch, Message
 from worker.reasons import DELIVERED_LATE
-from worker.search_walks import BATCH_TAKES, SMALL_BATCH_TAKES
 from worker.states import REASONED, State
 from worker.tally import Changes
 from worker.words import Origin
@@ -49,14 +48,17 @@ REASONS = [None, "EC_ABSENT_SUBSCRIBER", "EC_UNKNOWN_SUBSCRIBER", DELIVERED_LATE
 RECIPIENTS = ["919900000001", "919900000002"]
 SURFACES = [UUID(int=n) for n in (1, 2, 3)]
 MESSAGES, BATCHES = 600, 60
-LARGE = 20_000  # as the batch tells: its messages may come late
+TAKES = [timedelta(0), timedelta(milliseconds=3), timedelta(minutes=5), timedelta(hours=6), timedelta(days=3)]
 
 
 def made(lane: MadeLane) -> tuple[list[Batch], list[Message]]:
-    """Within a day; those of a batch as long after it as they may come, among those of others."""
+    """Batches of a day; their messages at once or days after them, among those of others. A few have none."""
     draw = random.Random(7)
     batches = [_batch(draw, lane, number) for number in range(BATCHES)]
-    return batches, [_message(draw, lane, number, batches) for number in range(MESSAGES)]
+    messages = [_message(draw, lane, number, batches[3:]) for number in range(MESSAGES)]
+    for batch in batches:
+        batch.messages_through = max([batch.id, *(m.id for m in messages if m.batch_id == batch.id)])
+    return batches, messages
 
 
 def _batch(draw: random.Random, lane: MadeLane, number: int) -> Batch:
@@ -67,7 +69,7 @@ def _batch(draw: random.Random, lane: MadeLane, number: int) -> Batch:
         lane_id=lane.id,
         sender="KITEBK",
         validity_seconds=60,
-        total=LARGE if number % 10 == 0 else 10,
+        total=10,
         expires_at=at,
         created_at=at - CLOCKS_DIFFER * draw.choice([-1, 0, 1]),
         journey_id=draw.choice(JOURNEYS),
@@ -80,9 +82,8 @@ def _message(draw: random.Random, lane: MadeLane, number: int, batches: Sequence
     if batch is None:
         at = created_at = NOON + timedelta(minutes=draw.randrange(24 * 60))
     else:
-        takes = BATCH_TAKES if batch.total == LARGE else SMALL_BATCH_TAKES
-        after = draw.choice([timedelta(seconds=-0.9), takes * 0.99 * draw.random()])
-        at, created_at = _time_of(batch.id) + after, batch.created_at
+        takes = TAKES[batch.id.int % len(TAKES)]
+        at, created_at = _time_of(batch.id) + takes * draw.random(), batch.created_at
     state, reason = draw.choice(list(State)), draw.choice(REASONS)
     if state in REASONED and reason == DELIVERED_LATE:
         reason = None
@@ -143,6 +144,7 @@ def test_a_search_finds_what_reading_all_would_find(
     session: Session, lane: MadeLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches, messages = made(lane)
+    assert {m.id > b.id for m in messages for b in batches if m.batch_id == b.id} == {True}
     session.add_all([*batches, *messages])
     changes = Changes()
     for message in messages:

@@ -79,6 +79,38 @@ def test_up_from_empty_matches_the_models_and_down_leaves_nothing(empty_database
     check(empty_database_url)
 
 
+EARLIER_BATCHES = """
+    INSERT INTO batch (id, surface_id, lane_id, sender, validity_seconds, total, expires_at, refusals)
+    SELECT CAST(lpad(n::text, 32, '0') AS uuid), gen_random_uuid(), gen_random_uuid(), 'KITEBK', 60, 0, now(), 0
+    FROM generate_series(1, 3) AS n;
+    INSERT INTO message (id, batch_id, lane_id, origin, recipient, state, held, attempt_count, retry_count, expires_at,
+                         validity_seconds)
+    SELECT CAST(lpad(n::text, 32, '0') AS uuid), CAST(lpad(mod(n, 10)::text, 32, '0') AS uuid), gen_random_uuid(),
+           'api', '91', 'sent', false, 1, 0, now(), 60 FROM (VALUES (11), (21), (12)) AS made (n);
+    INSERT INTO tally (subject_id, state, reason, shard, n)
+    SELECT CAST(lpad(n::text, 32, '0') AS uuid), state, '', shard, count
+    FROM (VALUES (1, 'sent', 1, 2), (2, 'sent', 1, 1), (2, 'sent', 2, -1), (2, 'delivered', 2, 1)) AS t
+         (n, state, shard, count);
+"""
+
+
+def test_batches_of_before_are_told_their_last_messages_and_whether_they_are_over(empty_database_url: str) -> None:
+    downgrade(empty_database_url)
+    upgrade(empty_database_url, "0004")
+    engine = create_engine(empty_database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(EARLIER_BATCHES)
+    upgrade(empty_database_url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT messages_through, is_over FROM batch ORDER BY id")).all()
+    engine.dispose()
+    assert [(row.messages_through.hex.lstrip("0"), row.is_over) for row in rows] == [
+        ("21", False),
+        ("12", True),
+        ("3", True),  # it has no message
+    ]
+
+
 @pytest.mark.parametrize(
     "catalogue", [INDEXES, CONSTRAINTS, COLUMNS], ids=["indexes with their conditions", "constraints", "columns"]
 )

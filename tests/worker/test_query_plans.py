@@ -17,9 +17,11 @@ from tests.worker.filling import (
     OPEN,
     OVER,
     SEARCHED_FROM,
+    SMALL_BATCHES,
     fill,
     fill_consent,
     fill_inbox,
+    fill_replays,
     fill_searched,
     messages_read,
     most_rows,
@@ -28,20 +30,24 @@ from tests.worker.filling import (
 from worker import (
     cancelling,
     claims,
+    closing,
     consents,
     endings,
     inbound,
     lane_overview,
     lanes,
+    locking,
     message_search,
     moving,
+    replay,
     setting_aside,
 )
-from worker.batch_sweeps import BEFORE_ALL
+from worker.batch_sweeps import ALL, BEFORE_ALL
 from worker.columns import column
 from worker.ids import new_id
 from worker.message_search import Search, find
 from worker.models import Batch
+from worker.search_walks import UNDER_WAY
 from worker.states import State
 from worker.words import Origin
 
@@ -139,6 +145,49 @@ def test_a_chunk_of_a_steered_batch_reads_what_it_takes(
     assert most_rows(session, statement, {**chunk, **values}) <= FEW
 
 
+CHUNK = MANY // 2  # so many that to ask of each by itself costs no less than to ask once of all there are
+SOME_IDS = text("SELECT id FROM message WHERE batch_id = :batch LIMIT :few")
+
+
+@KNOWLEDGE
+def test_choosing_a_chunk_of_a_replay_to_replay_it_reads_the_chunk(
+    session: Session, lane: MadeLane, knows: str
+) -> None:
+    batch = fill_replays(session, lane, "failed", knows)
+    start = {"batch": batch, "after": BEFORE_ALL, "chunk": CHUNK}
+    assert most_rows(session, replay._END_OF_CHUNK, start) <= CHUNK
+    chosen = {
+        **{"batch": batch, "after": BEFORE_ALL, "through": session.execute(replay._END_OF_CHUNK, start).scalar_one()},
+        **{"states": [State.FAILED], "error_names": None, "since": None, "until": None, "includes_unconfirmed": False},
+        **{"credential": lane.credential_id, "is_marketing": True, "needs_opt_in": True},
+    }
+    assert most_rows(session, replay._CHOOSE, chosen) <= CHUNK
+
+
+@KNOWLEDGE
+def test_writing_a_replay_of_a_replay_reads_those_that_go(session: Session, lane: MadeLane, knows: str) -> None:
+    batch = fill_replays(session, lane, "failed", knows)
+    ids = list(session.execute(SOME_IDS, {"batch": batch, "few": FEW}).scalars())
+    written = {
+        **{"source": column(ids), "message": column(new_id() for _ in ids), "root": column(ids)},
+        **{"before": 0, "replay": new_id(), "surface": lane.surface_id, "lane": lane.id, "start": NOON, "pace": 5},
+        **{"expires_at": NOON, "validity": 60, "now": NOON, "entity": None, "template": None},
+    }
+    assert most_rows(session, replay._OWN_TEXTS, {"ids": ids}) <= FEW
+    assert most_rows(session, replay._REPLAY, written) <= FEW
+
+
+@KNOWLEDGE
+def test_replays_that_are_claimed_or_locked_are_asked_one_by_one_whether_their_source_has_arrived(
+    session: Session, lane: MadeLane, knows: str
+) -> None:
+    batch = fill_replays(session, lane, "queued", knows)
+    most = MOST_OF_A_CLAIM + FEW  # the replay is one batch more
+    assert most_rows(session, claims._CLAIM, claiming(lane)) <= most
+    ids = list(session.execute(SOME_IDS, {"batch": batch, "few": FEW}).scalars())
+    assert most_rows(session, locking._READ, {"ids": ids}) <= most
+
+
 NUMBERS = [f"91{n}" for n in range(100, 100 + FEW)]
 BOTH = pytest.mark.parametrize("knows", ["nothing", "all"])
 
@@ -172,6 +221,7 @@ def test_sweep_of_the_inbox_reads_the_first_that_is_not_settled(session: Session
 FIRST_TURNS, FURTHER_TURNS = 3_000, 9_500
 ALL_THAT_WAIT = FIRST_TURNS + MANY
 FIRST, SECOND, THIRD, LAST = (SEARCHED_FROM + hours * timedelta(hours=3) for hours in range(4))
+NOBODY = UUID("01a00000-0000-7000-8000-000000000000")  # no such batch, no such surface
 LATER = LAST + timedelta(days=30)
 SEARCHES = {
     "all": (Search(), FIRST_TURNS),
@@ -263,8 +313,8 @@ def test_what_is_due_in_a_lane_is_counted_no_further_than_it_is_told(
         {"journey_id": "nothing"},
         {"callback_data": "batch-77"},
         {"callback_data": "nothing"},
-        {"replay_of": new_id()},
-        {"surface_ids": [new_id()]},
+        {"replay_of": NOBODY},
+        {"surface_ids": [NOBODY]},
         {"since": LATER},
     ],
     ids=str,
@@ -273,7 +323,39 @@ def test_a_list_of_batches_reads_about_a_page(
     session: Session, lane: MadeLane, asked: dict[str, Any], knows: str
 ) -> None:
     fill_searched(session, lane, knows)
+    assert _most_rows_of_list(session, asked) <= FEW
+
+
+@BOTH
+def test_a_list_of_batches_that_are_not_over_reads_those(session: Session, lane: MadeLane, knows: str) -> None:
+    fill_searched(session, lane, knows)
+    session.execute(text("UPDATE batch SET cancelled_at = now() WHERE callback_data = 'batch-77'"))
+    assert closing.close(session) == SMALL_BATCHES
+    session.commit()
+    if knows == "all":
+        session.connection().exec_driver_sql("ANALYZE")
+    asked = [
+        {"states": states, **others}
+        for states in (["running"], ["scheduled", "paused"], ["cancelled"], ["cancelled", "running"])
+        for others in ({}, {"journey_id": "small"}, {"surface_ids": [lane.surface_id]}, {"callback_data": "shared"})
+    ]
+    read = {str(search): _most_rows_of_list(session, search) for search in asked}
+    assert {search: rows for search, rows in read.items() if rows > FEW} == {}
+    assert most_rows(session, closing._CLOSE, {"most": FEW}) <= FEW
+
+
+def _most_rows_of_list(session: Session, asked: dict[str, Any]) -> int:
     query = batches_like(**asked).order_by(col(Batch.id).desc()).limit(FEW)
     compiled = query.compile(session.connection(), compile_kwargs={"render_postcompile": True})
     explained = session.connection().exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {compiled}", compiled.params)
-    assert most_rows_of(explained.scalar_one()) <= FEW
+    return most_rows_of(explained.scalar_one())
+
+
+@BOTH
+def test_batches_under_way_at_an_id_are_found_without_the_others(session: Session, lane: MadeLane, knows: str) -> None:
+    fill_searched(session, lane, knows)
+    session.execute(message_search._NO_CHOICE)
+    ids = session.execute(text("SELECT id FROM batch ORDER BY id")).scalars().all()
+    for floor in (BEFORE_ALL, ids[0], ids[2], ids[len(ids) // 2], ids[-1], ALL):
+        explained = session.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {UNDER_WAY}"), {"floor": floor}).scalar_one()
+        assert most_rows_of(explained) <= (floor in ids)

@@ -27,13 +27,15 @@ from tests.worker.steps import (
     take,
     took,
 )
-from worker import batch_sweeps, steering
+from worker import batch_sweeps, pace, steering
 from worker.db import database_now, make_engine
+from worker.ids import new_id
 from worker.models import Batch, Message, Replayed
 from worker.orders import Values
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.replay import Replay, ReplayOrder, links, preview, replay
 from worker.states import FINAL, LIVE, State
+from worker.tally import Changes
 from worker.words import ConsentState, MessageType
 
 OTHER_TEMPLATE = "1207160000000000099"
@@ -61,6 +63,16 @@ def made(session: Session, lane: MadeLane, *ends: dict[str, Any]) -> list[UUID]:
         names = ", ".join(f"{name} = :{name}" for name in columns)
         change(session, f"UPDATE message SET {names} WHERE id = :id", id=message_id, **columns)
     return ids
+
+
+def count_anew(session: Session, batch_id: UUID) -> None:
+    """The tally of a batch is what its rows say."""
+    session.execute(text("DELETE FROM tally WHERE subject_id = :batch"), {"batch": batch_id})
+    changes = Changes()
+    for row in session.exec(select(Message).where(Message.batch_id == batch_id)):
+        changes.entered([batch_id], row.state, row.reason)
+    changes.write(session)
+    session.commit()
 
 
 def failed(session: Session, lane: MadeLane, size: int = 1) -> list[UUID]:
@@ -371,6 +383,8 @@ def test_all_chunks_are_walked_in_the_order_of_the_source(
     ids = failed(session, lane, size)
     new = again(session, ids)
     assert [links(session, message_id).replay_of_message for message_id in new] == ids
+    batch = batch_of(session, new[0])
+    assert batch.id < new[0] <= new[-1] < batch.messages_through
     assert_tally_is_exact(session, lane)
 
 
@@ -384,6 +398,41 @@ def test_at_a_pace_they_leave_one_after_the_other_across_chunks(
     assert all(turn is not None for turn in turns)
     assert [(turn - turns[0]).total_seconds() for turn in turns] == [place / 2 for place in range(8)]  # type: ignore[operator]
     assert batch_of(session, new[0]).messages_per_second == 2
+
+
+@pytest.mark.parametrize("per_second", [None, 2])
+@pytest.mark.parametrize(
+    ("order", "seconds"),
+    [
+        ({}, 5),
+        ({"error_names": ["EC_UNKNOWN_SUBSCRIBER"]}, 3),
+        ({"states": [State.EXPIRED]}, 2),
+        ({"states": [State.FAILED], "includes_unconfirmed": True}, 4),
+    ],
+)
+def test_what_takes_long_to_write_has_its_turns_and_its_validity_from_when_it_is_written(
+    session: Session,
+    lane: MadeLane,
+    monkeypatch: pytest.MonkeyPatch,
+    per_second: int | None,
+    order: dict[str, Any],
+    seconds: int,
+) -> None:
+    """A second for each that is chosen, though one of them is left out in the end: nobody knows that before."""
+    monkeypatch.setattr(pace, "WRITTEN_A_SECOND", 1)
+    expired = {"state": State.EXPIRED, "reason": "validity_over"}
+    unconfirmed = {"state": State.UNCONFIRMED, "reason": "no_final_report"}
+    ids = made(session, lane, {}, {}, {}, expired, expired, unconfirmed)
+    batch_id = batch_of(session, ids[0]).id
+    count_anew(session, batch_id)
+    for source in ids[2:4]:
+        session.add(Replayed(source_message_id=source, message_id=new_id(), root_id=source))
+    change(session, "UPDATE batch SET messages_per_second = :pace", pace=per_second)
+    (new, *_) = again(session, ids, validity=timedelta(hours=1), **order)
+    batch, first = batch_of(session, new), message(session, new)
+    written = batch.created_at + timedelta(seconds=seconds)
+    assert first.expires_at == batch.expires_at == written + timedelta(hours=1)
+    assert first.next_attempt_at == (written if per_second else batch.created_at)
 
 
 def test_a_pace_that_the_validity_does_not_allow_is_refused(

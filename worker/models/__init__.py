@@ -7,7 +7,7 @@ of them can be range-partitioned by it later (docs/decisions/0007).
 """
 
 from worker.models.configuration import ApiToken, Credential, IdempotencyKey, Lane, Surface
-from worker.models.events import Event, EventDelivery, EventEndpoint, EventTry
+from worker.models.events import Cluster, Event, EventDelivery, EventEndpoint, EventTry
 from worker.models.messages import Attempt, Batch, Message, RejectedRow, Replayed, Submission, Tally
 from worker.models.people import Consent, ConsentChange, InboundMessage
 from worker.models.reports import DeliveryReport, UnmatchedReport
@@ -16,6 +16,7 @@ __all__ = [
     "ApiToken",
     "Attempt",
     "Batch",
+    "Cluster",
     "Consent",
     "ConsentChange",
     "Credential",

@@ -15,6 +15,13 @@ _TRANSACTION = """greatest((pg_current_xact_id()::text)::bigint,
     (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint - 1)"""
 
 
+class Cluster(SQLModel, table=True):
+    """One row: the cluster in whose transaction IDs the feeds' rows are marked (cluster.py writes it)."""
+
+    system_identifier: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    era: int = Field(sa_type=sa.BigInteger, nullable=False)  # what cursors name
+
+
 class Event(SQLModel, table=True):
     """Something that happened to a message, a lane, an event endpoint, or by an inbound message, which `type` tells.
 

@@ -17,6 +17,12 @@ from worker.words import UNSETTLED, Origin, listed
 SAYS_WHY = f"(state IN ({listed(REASONED)}) OR reason = '{DELIVERED_LATE}')"
 
 
+_IS_DONE = "(is_over AND cancelled_at IS NULL)"
+# Ranges of IDs, so that an index finds the batches that were under way at one.
+_MAKE_RANGES = sa.DDL("CREATE TYPE id_range AS RANGE (subtype = uuid)")  # type: ignore[no-untyped-call]
+sa.event.listen(SQLModel.metadata, "before_create", _MAKE_RANGES)
+
+
 class Batch(SQLModel, table=True):
     """The messages accepted in one request, and what they share, resolved once at enqueue.
 
@@ -30,6 +36,15 @@ class Batch(SQLModel, table=True):
         sa.Index("batch_journey", "journey_id", "id", postgresql_where=sa.text("journey_id IS NOT NULL")),
         sa.Index("batch_surface", "surface_id", "id"),
         sa.Index("batch_replay_of", "replay_of", "id", postgresql_where=sa.text("replay_of IS NOT NULL")),
+        sa.Index(
+            "batch_under_way",
+            sa.text("id_range(id, messages_through)"),
+            postgresql_using="gist",
+        ),
+        # Few of all there ever were: what goes on; and with it what was cancelled. Asked for in the order of these keys
+        # (api/batch_views.py), they are found by no other index.
+        sa.Index("batch_live", "is_over", "id", postgresql_where=sa.text("is_over <= false")),
+        sa.Index("batch_not_done", sa.text(_IS_DONE), "id", postgresql_where=sa.text(f"{_IS_DONE} <= false")),
         # Those that stand still or that a sweep has to go through: few, whatever else there is.
         sa.Index(
             "batch_steered",
@@ -55,6 +70,9 @@ class Batch(SQLModel, table=True):
     messages_per_second: int | None = None  # none: no pace of its own
     replay_of: UUID | None = None  # the batch whose messages it sends again
     total: int = Field(nullable=False)
+    # An ID made after those of its messages, as its own is made before them, by one process: all lie between the two,
+    # however long it takes.
+    messages_through: UUID = Field(default=None, nullable=False)
     rejected_count: int = count()  # rows of its request that were left out
     send_at: datetime | None = utc(nullable=True)
     expires_at: datetime = utc()
@@ -64,6 +82,8 @@ class Batch(SQLModel, table=True):
     refusal: str | None = string()  # what its last messages in a row were refused for, alike
     refusals: int = count()  # how many they are
     cancelled_at: datetime | None = utc(nullable=True)
+    # all of it has ended, and a sweep has seen so (worker/closing.py)
+    is_over: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": sa.false()})
     # cancelled, and nothing of it waits any more
     is_cleared: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": sa.false()})
     move_to: datetime | None = utc(nullable=True)  # the start by which those that never left are to get their turns

@@ -22,6 +22,20 @@ _TRANSACTION = """greatest((pg_current_xact_id()::text)::bigint,
     (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint - 1)"""
 
 
+_IS_DONE = "(is_over AND cancelled_at IS NULL)"
+# Along the index of its messages, however little the planner knows of them.
+_BACKFILL = """
+    UPDATE batch b SET
+        messages_through = coalesce((
+            SELECT m.id FROM message m WHERE m.batch_id IS NOT NULL
+              AND (m.batch_id, m.id) >= (b.id, b.id) AND (m.batch_id, m.id) <= (b.id, CAST(repeat('f', 32) AS uuid))
+            ORDER BY m.batch_id DESC, m.id DESC LIMIT 1), b.id),
+        is_over = (
+            SELECT coalesce(sum(n), 0) = 0 FROM tally
+            WHERE subject_id = b.id AND state IN ('queued', 'sending', 'sent', 'retrying'))
+"""
+
+
 def _at(name: str, *, nullable: bool = False, now: str | None = None) -> sa.Column[datetime]:
     default = sa.text(now) if now else None
     return sa.Column(name, sa.DateTime(timezone=True), server_default=default, nullable=nullable)
@@ -36,10 +50,12 @@ def upgrade() -> None:
     op.add_column("batch", _at("move_to", nullable=True))
     op.add_column("batch", sa.Column("swept_through", sa.Uuid(), nullable=True))
     op.add_column("batch", sa.Column("moved", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("batch", sa.Column("messages_through", sa.Uuid(), nullable=True))
+    op.add_column("batch", sa.Column("is_over", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.execute(_BACKFILL)
+    op.alter_column("batch", "messages_through", nullable=False)
     op.drop_index("batch_held", table_name="batch")
-    op.create_index("batch_steered", "batch", ["id"], postgresql_where=sa.text(_STEERED))
-    op.create_index("batch_journey", "batch", ["journey_id", "id"], postgresql_where=sa.text("journey_id IS NOT NULL"))
-    op.create_index("batch_replay_of", "batch", ["replay_of", "id"], postgresql_where=sa.text("replay_of IS NOT NULL"))
+    _create_batch_indexes()
     op.create_index(
         "message_undelivered", "message", ["state", "id"], postgresql_where=sa.text(f"state IN ({_UNDELIVERED})")
     )
@@ -49,7 +65,6 @@ def upgrade() -> None:
         ["reason", "id"],
         postgresql_where=sa.text(f"reason IS NOT NULL AND {_SAYS_WHY}"),
     )
-    op.create_index("batch_surface", "batch", ["surface_id", "id"])
     op.create_index(
         "message_single",
         "message",
@@ -77,6 +92,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("batch_id", "row"),
     )
     _create_events()
+
+
+def _create_batch_indexes() -> None:
+    op.create_index("batch_steered", "batch", ["id"], postgresql_where=sa.text(_STEERED))
+    op.create_index("batch_journey", "batch", ["journey_id", "id"], postgresql_where=sa.text("journey_id IS NOT NULL"))
+    op.create_index("batch_replay_of", "batch", ["replay_of", "id"], postgresql_where=sa.text("replay_of IS NOT NULL"))
+    op.create_index("batch_surface", "batch", ["surface_id", "id"])
+    op.execute("CREATE TYPE id_range AS RANGE (subtype = uuid)")
+    op.create_index(
+        "batch_under_way",
+        "batch",
+        [sa.literal_column("id_range(id, messages_through)")],
+        postgresql_using="gist",
+    )
+    op.create_index("batch_live", "batch", ["is_over", "id"], postgresql_where=sa.text("is_over <= false"))
+    op.create_index(
+        "batch_not_done",
+        "batch",
+        [sa.literal_column(_IS_DONE), "id"],
+        postgresql_where=sa.text(f"{_IS_DONE} <= false"),
+    )
 
 
 def _index_callbacks(start: str) -> None:
@@ -167,19 +203,26 @@ def _create_events() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("delivery_id", "number"),
     )
+    op.create_table(
+        "cluster",
+        sa.Column("system_identifier", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("era", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("system_identifier"),
+    )
 
 
 def downgrade() -> None:
-    for table in ("event_try", "event_delivery", "event_endpoint", "event", "rejected_row", "replayed"):
+    for table in ("cluster", "event_try", "event_delivery", "event_endpoint", "event", "rejected_row", "replayed"):
         op.drop_table(table)
     _index_callbacks('"left"(callback_data, 64)')
     for index in ("message_origin", "message_single", "message_reason", "message_undelivered"):
         op.drop_index(index, table_name="message")
-    for index in ("batch_surface", "batch_replay_of", "batch_journey", "batch_steered"):
-        op.drop_index(index, table_name="batch")
+    for index in ("not_done", "live", "under_way", "surface", "replay_of", "journey", "steered"):
+        op.drop_index(f"batch_{index}", table_name="batch")
+    op.execute("DROP TYPE id_range")
     for name in (
         *("moved", "swept_through", "move_to", "is_cleared", "replay_of", "rejected_count", "messages_per_second"),
-        "journey_id",
+        *("is_over", "messages_through", "journey_id"),
     ):
         op.drop_column("batch", name)
     op.create_index("batch_held", "batch", ["id"], postgresql_where=sa.text(_FORMER_HELD))
