@@ -31,6 +31,7 @@ _OTHERS = {
     "recipient": "length(recipient)",
     "transaction_id": "transaction_id > 0",
     "bulk_ids": "cardinality(bulk_ids)",
+    "is_over": "is_over IS NULL",  # a tick marks batches, sooner or later
 }
 
 
