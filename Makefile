@@ -26,7 +26,7 @@ up: install ## Everything on this machine, sandbox included, until Ctrl-C
 	$(BIN)/delivery up
 
 test: install ## Run every test, on servers of their own
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadscope
 
 check: install ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .

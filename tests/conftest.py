@@ -4,11 +4,13 @@ import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg
 import pytest
 import redis
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.account import temporary_folder
 from cli.embedded_postgres import EmbeddedPostgres
@@ -25,10 +27,16 @@ TEMPLATE = "migrated_template"
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        room = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group(GROUPS.get(room, "rules")))
+class Groups(LoadScopeScheduling):
+    """xdist's schedule of a group for each process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        room = nodeid.split("/")[1]
+        return GROUPS.get(room, "rules")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -63,19 +71,25 @@ def redis_server(server_folder: Path) -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres: EmbeddedPostgres) -> str:
-    """The name of a database with this version's tables, which nobody may be connected to."""
+    """The name of a database with this version's tables, which nobody may be connected to. It is at home nowhere, so
+    that `upgrade` makes each copy at home where that is."""
     from worker.migrations import upgrade
 
     _administer(postgres, f"CREATE DATABASE {TEMPLATE}")
     upgrade(postgres.url_of(TEMPLATE))
+    with psycopg.connect(postgres.dsn_of(TEMPLATE)) as connection:
+        connection.execute("DELETE FROM cluster")
     return TEMPLATE
 
 
 @pytest.fixture(scope="module")
 def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
     """SQLAlchemy URL of a new migrated database for this module's tests."""
+    from worker.migrations import upgrade
+
     name = f"test_{next(_numbers)}"
     _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    upgrade(postgres.url_of(name))
     yield postgres.url_of(name)
     _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
