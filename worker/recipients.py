@@ -10,7 +10,10 @@ import phonenumbers
 
 _E164 = re.compile(r"[1-9][0-9]{6,14}")
 _PUNCTUATION = re.compile(r"[\s().\-/\[\]\u00ad\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069]+")
-_DECIMAL = re.compile(r"\+?[0-9]+\.([0-9]{1,2}|0+)")  # a lone dot so near the end parts no groups
+_BLANK = r"[\s\u200b-\u200f\u202a-\u202e\u2060-\u2069]+"
+_AROUND = re.compile(f"^{_BLANK}|{_BLANK}$")
+# What spreadsheets and programs make of a number; and, however it is written, a last group of one digit.
+_DECIMAL = re.compile(r"\+?[0-9]+\.([0-9]{1,2}|0+)|\+?[0-9]{10,}\.[0-9]{3}|[^.]*\.[0-9]")
 _EXPONENT = re.compile(r"[0-9,]+[eE]\+?[0-9]+")  # without its punctuation
 _LONGEST_INPUT = 64
 _LONGER_THAN_SHORT_CODES = 10
@@ -75,8 +78,7 @@ def normalise_international(to: str) -> str:
 
 def _refuse_decimal(to: str) -> None:
     """Without its dot it would be somebody else's number."""
-    written = ".".join(_PUNCTUATION.sub("", part) for part in to.split("."))
-    if _DECIMAL.fullmatch(written):
+    if _DECIMAL.fullmatch(_AROUND.sub("", to)):
         raise BadRecipient("looks like a decimal number: format its column as text, so that it is digits alone")
 
 
