@@ -137,9 +137,14 @@ def _leaves(message: LockedMessage | None, number: int, submission: OpenSubmissi
     return (
         message is not None
         and (message.state, message.number, message.submission_id) == (State.SENDING, number, submission.id)
-        and message.may_leave
+        and _may_go(message)
         and (message.is_lane_open or submission.is_probe)
     )
+
+
+def _may_go(message: LockedMessage) -> bool:
+    """After a wait since it was taken. A batch that has another start keeps back what it still can."""
+    return message.may_leave and not message.is_moved
 
 
 def _record_failure(session: Session, submission: OpenSubmission, error: SendError, settings: Settings) -> None:
@@ -174,7 +179,7 @@ def _record_refusal(
     is_held = _fail_named(session, submission, transitions, hands, named, settings)
     rest: list[LockedMessage] = []
     for message in (hand.message for hand in hands if hand.index not in named):
-        if message.may_leave and message.is_lane_open and not is_held:
+        if _may_go(message) and message.is_lane_open and not is_held:
             rest.append(message)
         else:
             fates.release(transitions, message, settings)

@@ -16,12 +16,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
+from worker.cluster import IS_AT_HOME
 from worker.settings import settings
 from worker.sqlstates import has_given_way, is_not_now, sqlstate
 
 T = TypeVar("T")
 _DEADLOCK_TRIES = 4
-_IS_AT_HOME = "SELECT system_identifier = (SELECT system_identifier FROM pg_control_system()) FROM cluster"
 
 
 class NotAtHome(psycopg.OperationalError):
@@ -66,8 +66,8 @@ def engine() -> Engine:
 
 def at_home(engine: Engine) -> Engine:
     """This engine, for processes that work with the database: it gives no connection to one that lacks this version's
-    tables, or has been restored into another cluster (cluster.py). Until that is mended the database is away, for all
-    that ask `is_away`, and `advice` says what to do."""
+    tables, has been restored or copied (cluster.py), or does not let its role see which. Until that is mended the
+    database is away, for all that ask `is_away`, and `advice` says what to do."""
     event.listen(engine, "connect", _check_home)
     return engine
 
@@ -79,16 +79,28 @@ def advice(error: BaseException) -> str | None:
 
 
 def _check_home(connection: psycopg.Connection, _record: object) -> None:
+    """The pool closes the connection where this raises."""
+    hindrance = _hindrance(connection)
+    connection.rollback()
+    if hindrance is not None:
+        raise NotAtHome(hindrance)
+
+
+def _hindrance(connection: psycopg.Connection) -> str | None:
+    """Why the database is not to be used, and what to do. Leaves a transaction open, or failed."""
     try:
-        found = connection.execute(_IS_AT_HOME).fetchone()
+        found = connection.execute(IS_AT_HOME).fetchone()
     except psycopg.errors.UndefinedTable:
         found = None
-    connection.rollback()
-    if found == (True,):
-        return
-    connection.close()
-    was = "lacks the tables of this version" if found is None else "was restored into another PostgreSQL cluster"
-    raise NotAtHome(f"The database {was}: run `delivery migrate`")
+    except psycopg.errors.InsufficientPrivilege as error:
+        why = error.diag.message_primary or ""
+        function = "pg_control_system"
+        right = f"EXECUTE on function {function}()" if function in why else "all rights on this database's tables"
+        role = connection.info.user
+        return f"The database refuses the role {role} ({why}): grant {right} to the role {role}"
+    if found is None:
+        return "The database lacks the tables of this version: run `delivery migrate`"
+    return None if found == (True,) else "The database was restored or copied: run `delivery migrate`"
 
 
 def database_url() -> str:

@@ -70,4 +70,11 @@ BARRED_ENDS_AS: Final = {
 
 GATE: Final = f"{HAS_TIME} AND b.paused_at IS NULL AND ({BARRED}) IS NULL"
 
+# Message m never was with Infobip, as its current attempt a says, and its turn or its end is not by its batch's start:
+# that is another one since it was taken, or about to be (moving.py).
+START: Final = "coalesce(b.move_to, b.send_at, b.created_at)"
+IS_MOVED: Final = f"""(b.id IS NOT NULL AND m.attempt_count <= 1 AND a.doubted_at IS NULL AND (
+    (m.next_attempt_at >= {START}) IS NOT TRUE
+    OR (m.expires_at, m.validity_seconds) IS DISTINCT FROM (b.expires_at, b.validity_seconds)))"""
+
 LANE_IS_OPEN: Final = "l.kind IS NULL"  # of lane l

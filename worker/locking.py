@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
-from worker.gate import BARRED, CONSENT_OF, GATE, LANE_IS_OPEN
+from worker.gate import BARRED, CONSENT_OF, GATE, IS_MOVED, LANE_IS_OPEN
 from worker.states import State
 from worker.words import AttemptOutcome, Origin
 
@@ -47,6 +47,7 @@ _FIELDS: Final = {
     "is_paused": "b.paused_at IS NOT NULL",
     "barred": BARRED,
     "may_leave": f"({GATE})",
+    "is_moved": IS_MOVED,
     "is_lane_open": LANE_IS_OPEN,
     "has_refusals": "coalesce(b.refusals, 0) + l.refusals > 0",
     "submission_id": "a.submission_id",
@@ -88,6 +89,7 @@ class LockedMessage:
     is_paused: bool
     barred: str | None  # why it may never leave again
     may_leave: bool  # the gate's word, for a submission opened in this transaction
+    is_moved: bool  # its batch was given another start or end since it was taken, and it goes by that where it can
     is_lane_open: bool
     has_refusals: bool  # its batch's or lane's last messages were refused: stops.py
     submission_id: UUID | None

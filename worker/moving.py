@@ -9,7 +9,7 @@ Those that were handed to Infobip already, and are tried again, keep their turns
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from worker import batch_sweeps
 from worker.batch_sweeps import BEFORE_ALL
+from worker.gate import IS_MOVED, START
 from worker.locking import LockedMessage
 from worker.states import State
 
@@ -51,9 +52,12 @@ _ADVANCE = text("""
 """)
 
 # Shared until the end: who gives it another start waits for us, and the sweep then finds what we put back.
-_STARTS = text("""
-    SELECT id, coalesce(move_to, send_at, created_at) AS start, expires_at, validity_seconds FROM batch
-    WHERE id = ANY(:ids) ORDER BY id FOR SHARE
+_SHARE = text("SELECT FROM batch WHERE id = ANY(:ids) ORDER BY id FOR SHARE")
+_STARTS = text(f"""
+    SELECT m.id, {START} AS start
+    FROM message m JOIN batch b ON b.id = m.batch_id
+    LEFT JOIN attempt a ON a.message_id = m.id AND a.number = m.attempt_count
+    WHERE m.id = ANY(:ids) AND {IS_MOVED}
 """)
 _EXPIRE_WITH_BATCH = text("""
     UPDATE message AS m SET expires_at = b.expires_at, validity_seconds = b.validity_seconds
@@ -69,17 +73,18 @@ def begin(session: Session, batch_id: UUID, start: datetime) -> None:
 
 def follow(session: Session, released: Sequence[LockedMessage]) -> None:
     """These come back and never were with Infobip: where their batch was given another start or end meanwhile, they go
-    by that, all at the start, whatever its pace. For who has them locked, and writes them next."""
-    rows = session.execute(_STARTS, {"ids": sorted({m.batch_id for m in released if m.batch_id is not None})})
-    batches = {row.id: row for row in rows}
-    late = []
-    for message in (message for message in released if message.batch_id in batches):
-        batch = batches[message.batch_id]
-        message.next_attempt_at = max(message.next_attempt_at or batch.start, batch.start)
-        if (message.expires_at, message.validity) != (batch.expires_at, timedelta(seconds=batch.validity_seconds)):
-            late.append(message.id)
-    if late:
-        session.execute(_EXPIRE_WITH_BATCH, {"ids": late})
+    by that, all at the start, whatever its pace. For who has them locked, and writes them next. `is_moved` is asked
+    again, now that nobody can give their batches another start."""
+    batches = sorted({message.batch_id for message in released if message.batch_id is not None})
+    if not batches:
+        return
+    session.execute(_SHARE, {"ids": batches})
+    rows = session.execute(_STARTS, {"ids": [message.id for message in released]})
+    starts = {row.id: row.start for row in rows}
+    for message in (message for message in released if message.id in starts):
+        message.next_attempt_at = max(message.next_attempt_at or starts[message.id], starts[message.id])
+    if starts:
+        session.execute(_EXPIRE_WITH_BATCH, {"ids": list(starts)})
 
 
 def is_due(connection: Connection) -> bool:

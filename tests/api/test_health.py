@@ -1,8 +1,13 @@
 import asyncio
 import math
+import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import anyio
 import httpx
 import pytest
 from sqlalchemy import Engine, text
@@ -72,6 +77,49 @@ def test_a_restored_database_is_not_ready_and_says_what_to_do(
     for answer in refused:
         assert "run `delivery migrate`" in check_problem(answer, 503)["detail"]
     assert math.isnan(lag(metrics))
+    app.state.engine.dispose()
+
+
+@contextmanager
+def hanging(engine: Engine) -> Iterator[None]:
+    """All connections to the database that are open, but for this one's own, take questions and answer none."""
+    query = """SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'"""
+    with engine.connect() as connection:
+        backends = list(connection.execute(text(query)).scalars())
+    assert backends
+    try:
+        for backend in backends:
+            os.kill(backend, signal.SIGSTOP)
+        yield
+    finally:
+        for backend in backends:
+            os.kill(backend, signal.SIGCONT)
+
+
+def test_scrapes_do_not_wait_for_a_database_that_hangs_and_ask_it_once(api: httpx.Client, engine: Engine) -> None:
+    assert lag(api.get("/metrics")) == 0
+    with hanging(engine):
+        for _ in range(3):
+            assert math.isnan(lag(api.get("/metrics")))
+        assert [thread.name for thread in threading.enumerate()].count("feed_lag") == 1
+    while math.isnan(found := lag(api.get("/metrics"))):
+        pass
+    assert found == 0
+
+
+def test_a_scrape_needs_no_thread_of_those_that_requests_may_have_all(environment: pytest.MonkeyPatch) -> None:
+    app = create_app()
+
+    async def ask() -> httpx.Response:
+        threads = anyio.to_thread.current_default_thread_limiter()
+        threads.total_tokens = 1
+        await threads.acquire_on_behalf_of("a request that hangs")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+            with anyio.fail_after(30):
+                return await client.get("/metrics")
+
+    assert lag(asyncio.run(ask())) == 0
     app.state.engine.dispose()
 
 

