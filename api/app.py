@@ -61,7 +61,8 @@ _THREADS = 40
 _WAITING_THREADS = 16  # beside them, for sends that wait for their idempotency key, up to 10 s
 _CONSENT_THREADS = 8  # and for consent that is said, which waits for its turn, up to 5 s
 _GROUPS = 3  # group commits, each with its thread
-_CONNECTIONS = 20  # kept; in a rush there is one for each thread, and the group commits'
+_GAUGES = 1  # health.FeedLag, with its thread
+_CONNECTIONS = 20  # kept; in a rush there is one for each thread, the group commits' and the gauge's
 
 
 class _Api(FastAPI):
@@ -88,7 +89,7 @@ def create_app() -> FastAPI:
         make_engine(
             database_url(),
             pool_size=_CONNECTIONS,
-            max_overflow=_THREADS + _WAITING_THREADS + _CONSENT_THREADS + _GROUPS - _CONNECTIONS,
+            max_overflow=_THREADS + _WAITING_THREADS + _CONSENT_THREADS + _GROUPS + _GAUGES - _CONNECTIONS,
             lock_seconds=5,  # a request that waits longer would take a thread from others
             statement_seconds=30,
         )
@@ -102,6 +103,7 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     app.state.engine = engine
+    app.state.feed_lag = health.FeedLag(engine)
     groups: tuple[GroupCommit[Any, Any], ...] = (
         # About a second's worth: a flood of single sends must not keep a one-time password waiting for longer.
         GroupCommit(engine, write_sends, after_commit=announce, most_waiting=2_000),

@@ -1,12 +1,13 @@
 """The body of a request, read and checked, and the idempotency key that came with it."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Engine
@@ -20,7 +21,7 @@ from worker.refusals import Refusal
 MEBIBYTE = 1024 * 1024
 _MOST_BYTES = 2 * MEBIBYTE
 MOST_LARGE_AT_ONCE = 4  # JSON bodies beyond that, in one process: each is in memory as a whole
-LARGE_SECONDS = 300.0  # for such a one to come: it keeps others out meanwhile
+LARGE_SECONDS = 300.0  # for such a one to come, from its place on: it keeps others out meanwhile
 _LONGEST_KEY = 255
 
 NDJSON = "application/x-ndjson"
@@ -51,8 +52,17 @@ class JsonBody(Generic[T]):
         self._check = check
 
     async def __call__(self, request: Request) -> Posted[T]:
+        return await self.read(request)
+
+    async def read(self, request: Request, on_large: Callable[[], None] = lambda: None) -> Posted[T]:
+        """`on_large`: as of `read_body`."""
         _check_type(request)
-        raw = await read_body(request, self._most_bytes)
+        raw = await read_body(request, self._most_bytes, on_large)
+        if len(raw) <= _MOST_BYTES:
+            return self._posted(request, raw)
+        return await anyio.to_thread.run_sync(self._posted, request, raw)
+
+    def _posted(self, request: Request, raw: bytes) -> Posted[T]:
         if self._check is not None:
             self._check(raw)
         caller: Caller = request.state.caller
@@ -67,7 +77,8 @@ class JsonBody(Generic[T]):
 
 class JsonOrLines(Generic[T]):
     """The dependency of a route that takes its body as JSON or, much longer, as NDJSON: then it gives None, and nothing
-    is read yet. JSON that is larger than other bodies may be has one of a few places until it is answered."""
+    is read yet. JSON that is larger than other bodies may be has one of a few places until it is answered, and comes in
+    time, or not at all."""
 
     def __init__(self, json: JsonBody[T]) -> None:
         self.json = json
@@ -75,20 +86,19 @@ class JsonOrLines(Generic[T]):
     async def __call__(self, request: Request) -> AsyncIterator[Posted[T] | None]:
         if media_type_of(request) == NDJSON:
             yield None
-        elif 0 < announced_bytes(request) <= _MOST_BYTES:
-            yield await self.json(request)
-        else:
-            with place_among(request.app.state.large_bodies, request, "large JSON bodies"):
-                yield await self._in_time(request)
+            return
+        with ExitStack() as place:
+            yield await self._read(request, place)
 
-    async def _in_time(self, request: Request) -> Posted[T]:
-        try:
-            with anyio.fail_after(LARGE_SECONDS):
-                return await self.json(request)
-        except TimeoutError as error:
-            raise TooSlow(
-                f"The body did not come within {LARGE_SECONDS:.0f} s, and nothing was stored: send it again"
-            ) from error
+    async def _read(self, request: Request, place: ExitStack) -> Posted[T]:
+        with anyio.CancelScope() as scope:
+
+            def take_place() -> None:
+                place.enter_context(place_among(request.app.state.large_bodies, request, "large JSON bodies"))
+                scope.deadline = anyio.current_time() + LARGE_SECONDS
+
+            return await self.json.read(request, take_place)
+        raise TooSlow(f"The body did not come within {LARGE_SECONDS:.0f} s, and nothing was stored: send it again")
 
 
 @contextmanager
@@ -107,15 +117,24 @@ def place_among(places: anyio.CapacityLimiter, request: Request, named: str) -> 
         places.release_on_behalf_of(request)
 
 
-async def read_body(request: Request, most_bytes: int) -> bytes:
-    """The whole body, counted as it comes: a length that is announced may be missing or wrong. Errors: TooLarge."""
-    if announced_bytes(request) > most_bytes:
+async def read_body(request: Request, most_bytes: int, on_large: Callable[[], None] = lambda: None) -> bytes:
+    """The whole body, counted as it comes: a length that is announced may be missing or wrong. Errors: TooLarge.
+
+    `on_large`: called once, before more of it is held than most bodies may have."""
+    announced = announced_bytes(request)
+    if announced > most_bytes:
         raise _too_large(most_bytes)
+    is_large = announced > _MOST_BYTES
+    if is_large:
+        on_large()
     size, chunks = 0, []
     async for chunk in request.stream():
         size += len(chunk)
         if size > most_bytes:
             raise _too_large(most_bytes)
+        if size > _MOST_BYTES and not is_large:
+            is_large = True
+            on_large()
         chunks.append(chunk)
     return b"".join(chunks)
 

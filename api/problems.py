@@ -20,6 +20,7 @@ _log = structlog.get_logger()
 
 _RETRY_AFTER_SECONDS = 2
 _MOST_FAULTS = 1_000
+_MOST_READ_FAULTS = 10_000  # of more, pydantic's own list takes many times the memory of the body
 
 
 class Unauthorized(Refusal):
@@ -105,6 +106,8 @@ def of_bug(error: Exception) -> Response:
 
 def refusal_of(error: ValidationError) -> Refusal:
     """What a body's model found wrong."""
+    if error.error_count() > _MOST_READ_FAULTS:
+        return Refusal(f"There are {error.error_count():,} faults in the body, too many to name them")
     faults = faults_of(error)
     named = "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in faults[:3])
     return Refusal(named + ("; and more" if len(faults) > 3 else ""), faults[:_MOST_FAULTS])

@@ -17,7 +17,7 @@ from cli.inbound import EXAMPLES as INBOUND_EXAMPLES
 from cli.inbound import inbound
 from cli.lanes import lanes
 from cli.options import LOOK, RUN, SEND, SET_UP, STEER, examples, say
-from cli.output import guard_output
+from cli.output import go_on_without_output, guard_output
 from cli.replay import EXAMPLES as REPLAY_EXAMPLES
 from cli.replay import replay
 from cli.send import EXAMPLES as SEND_EXAMPLES
@@ -46,7 +46,7 @@ Host = Annotated[str, typer.Option("--host", help="Address to serve on; 0.0.0.0 
 def migrate(
     data_dir: DataDir = None,
     restored: Annotated[
-        bool, typer.Option("--restored", help="The database was put back to an earlier time, within its cluster.")
+        bool, typer.Option("--restored", help="It was put back to an earlier time, by other means than a dump.")
     ] = False,
 ) -> None:
     """Bring the database to this version's tables, and home where it was restored from a dump."""
@@ -54,7 +54,9 @@ def migrate(
     from worker.migrations import upgrade
 
     with _database_errors():
-        if upgrade(url, is_restored=restored):
+        is_new_era = upgrade(url, is_restored=restored)
+        go_on_without_output()
+        if is_new_era:
             print("the database was restored: cursors of its feeds from before answer 410")
 
 
@@ -234,6 +236,7 @@ def create_token(
 
     with _database_errors(), open_session() as session:
         token = tokens.create_token(session, name, scope)
+    go_on_without_output()
     print(token)
 
 

@@ -24,13 +24,19 @@ class GuardedOutput:
 
     def __init__(self, stream: TextIO | None) -> None:
         """`stream`: None where it was closed before the command began."""
-        self._lost = OSError(errno.EBADF, os.strerror(errno.EBADF)) if stream is None else None
+        self._lost: OSError | None = None
+        self._is_closed = stream is None
         self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115, PTH123 - until the end
         self._is_told = False
         self.goes_on = False
 
     def write(self, text: str) -> int:
-        return self._guarded(lambda: self._stream.write(text), len(text))
+        return self._guarded(lambda: self._write(text), len(text))
+
+    def _write(self, text: str) -> int:
+        if self._is_closed and text:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self._stream.write(text)
 
     def flush(self) -> None:
         self._guarded(self._stream.flush, None)

@@ -21,7 +21,7 @@ from api.bodies import MEBIBYTE, NDJSON, JsonBody, JsonOrLines, Posted
 from api.database import Database
 from api.fields import Moment, Text
 from api.once import Done, once
-from api.orders import batch_order, refuse_too_many_parts
+from api.orders import batch_order, refuse_too_many_values
 from api.paging import Paging, newest_first
 from api.references import find_surface_ids
 from api.schemas.sends import BatchAccepted, BatchIn, BatchList, BatchOut, BatchState, RejectedList, RejectedOut
@@ -80,7 +80,7 @@ async def send_batch(
     caller: MaySend,
     posted: Annotated[
         Posted[BatchIn] | None,
-        Depends(JsonOrLines(JsonBody(BatchIn, most_bytes=32 * MEBIBYTE, check=refuse_too_many_parts))),
+        Depends(JsonOrLines(JsonBody(BatchIn, most_bytes=32 * MEBIBYTE, check=refuse_too_many_values))),
     ],
 ) -> Response:
     """Accept many messages through one surface: as JSON up to 10,000, as NDJSON up to 1,000,000, whose first line is

@@ -1,5 +1,6 @@
 """Bodies: what is read of them, and what is refused before it takes memory."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from threading import Thread
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio import CapacityLimiter
 from sqlmodel import Session, select
 
 from api import bodies
@@ -52,19 +54,25 @@ def test_body_that_is_said_to_be_as_it_is_is_read(api: httpx.Client, make_surfac
 
 
 def test_more_large_ones_at_once_than_fit_are_told_to_come_later_and_small_ones_go_on(
-    api: httpx.Client, make_surface: Any
+    api: httpx.Client, make_surface: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_surface()
-    waiting: list[int] = []
+    places: list[CapacityLimiter] = []
     go_on: list[int] = []
     answers: list[int] = []
     large = b" " * 2 * MEBIBYTE + BATCH
+    place_among = bodies.place_among
+
+    def noted(limiter: CapacityLimiter, *request: Any) -> Any:
+        places.append(limiter)
+        return place_among(limiter, *request)
+
+    monkeypatch.setattr(bodies, "place_among", noted)
 
     def slow() -> Iterator[bytes]:
-        yield large[:MEBIBYTE]
-        waiting.append(1)
+        yield large[:-10]
         wait_for(lambda: go_on)
-        yield large[MEBIBYTE:]
+        yield large[-10:]
 
     def one() -> None:
         with httpx.Client(base_url=api.base_url, headers=api.headers, timeout=30) as other:
@@ -73,14 +81,11 @@ def test_more_large_ones_at_once_than_fit_are_told_to_come_later_and_small_ones_
     threads = [Thread(target=one) for _ in range(bodies.MOST_LARGE_AT_ONCE)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(waiting) == len(threads))
-
-    def is_full() -> bool:
-        refused = post(api, large)
-        return refused.status_code == 503 and "Retry-After" in refused.headers
-
-    wait_for(is_full, every=0.1)
+    wait_for(lambda: places and places[0].borrowed_tokens == len(threads))
+    refused = post(api, large)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
     assert post(api, BATCH).status_code == 202
+    assert post(api, iter([BATCH])).status_code == 202
     go_on.append(1)
     for thread in threads:
         thread.join()
@@ -94,6 +99,23 @@ def test_large_one_that_is_refused_leaves_its_place(api: httpx.Client, body: byt
     assert found <= {413, 422}
 
 
+def test_large_one_is_checked_and_parsed_beside_the_event_loop(
+    api: httpx.Client, make_surface: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_surface()
+    loops: list[bool] = []
+    posted = bodies.JsonBody._posted
+
+    def noted(json: bodies.JsonBody[Any], request: Any, raw: bytes) -> Any:
+        loops.append(asyncio._get_running_loop() is not None)
+        return posted(json, request, raw)
+
+    monkeypatch.setattr(bodies.JsonBody, "_posted", noted)
+    assert post(api, BATCH).status_code == 202
+    assert post(api, b" " * 2 * MEBIBYTE + BATCH).status_code == 202
+    assert loops == [True, False]
+
+
 def test_large_one_that_does_not_come_leaves_its_place(
     api: httpx.Client, session: Session, make_surface: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,11 +123,12 @@ def test_large_one_that_does_not_come_leaves_its_place(
     monkeypatch.setattr(bodies, "LARGE_SECONDS", 0.2)
 
     def slow() -> Iterator[bytes]:
-        yield BATCH[:10]
+        yield b" " * (2 * MEBIBYTE + 1)
         time.sleep(0.6)
-        yield BATCH[10:]
+        yield BATCH
 
-    assert "send it again" in check_problem(post(api, slow()), 408)["detail"]
+    for _ in range(bodies.MOST_LARGE_AT_ONCE + 1):
+        assert "send it again" in check_problem(post(api, slow()), 408)["detail"]
     assert session.exec(select(Batch.id)).all() == []
 
 
@@ -115,4 +138,13 @@ def test_one_with_far_more_than_its_rows_is_refused_before_it_is_parsed(api: htt
     body = b'{"surface": "otp", "text": "hi", "messages": [' + (row + b",") * (31 * MEBIBYTE // (len(row) + 1))
     problem = check_problem(post(api, body), 422)
     assert [error["field"] for error in problem["errors"]] == ["messages"]
-    assert "at most 10,000 rows fit in one request" in problem["detail"]
+    assert "send several, each of at most 10,000 rows" in problem["detail"]
+
+
+@pytest.mark.timeout(120)
+def test_one_of_10_000_rows_with_66_variables_each_is_taken(api: httpx.Client, make_surface: Any) -> None:
+    make_surface()
+    variables = b",".join(b'"n%d":"v"' % n for n in range(66))
+    rows = b",".join(b'{"to":"+91991%07d","variables":{%s}}' % (n, variables) for n in range(10_000))
+    answer = post(api, b'{"surface": "otp", "text": "hi {{n65}}", "messages": [' + rows + b"]}")
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 10_000)

@@ -1,9 +1,13 @@
 """Request bodies to orders."""
 
+from typing import Any
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from api.orders import batch_order, message_order, refuse_too_many_parts
+from api.orders import MOST_VALUES, batch_order, count_values, message_order, refuse_too_many_values
 from api.schemas.sends import BatchIn, MessageIn
 from worker.enqueue_batch import MOST_ROWS
 from worker.orders import NOTHING_GIVEN, Values
@@ -39,41 +43,65 @@ def test_empty_callback_data_is_given() -> None:
     assert values_of({"callback_data": ""}) == [Values(callback_data="")] * 3
 
 
-MOST_PARTS = 200 * MOST_ROWS
+# How much JSON may hold
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text('\\",:[{}]a ', max_size=12)
+    | st.text(max_size=3),
+    lambda items: st.lists(items, max_size=5) | st.dictionaries(st.text('\\",:[{a', max_size=4), items, max_size=5),
+)
+
+
+def held_by(value: Any) -> int:
+    """Names and values; an empty list or object as if it held something."""
+    if isinstance(value, dict):
+        return 1 + (sum(1 + held_by(item) for item in value.values()) or 1)
+    if isinstance(value, list):
+        return 1 + (sum(map(held_by, value)) or 1)
+    return 1
+
+
+@given(anything, st.integers(1, 20))
+def test_names_and_values_are_counted_whatever_texts_hold_and_wherever_the_pieces_end(value: Any, piece: int) -> None:
+    assert sum(count_values(orjson.dumps(value), piece)) == held_by(value)
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "body",
     [
-        orjson.dumps([{f"name {n}": str(n) for n in range(60)}] * MOST_ROWS),
-        b"[" + b",".join([b"0"] * MOST_PARTS) + b"]",
-        b"[" * MOST_PARTS,
-        b'"",' * (MOST_PARTS // 2),
+        orjson.dumps({"messages": [{"to": TO, "variables": {f"n{n}": "v" for n in range(97)}}] * MOST_ROWS}),
+        b"[" + b",".join([b"0"] * (MOST_VALUES - 1)) + b"]",
+        b"[" * (MOST_VALUES - 1),
+        b'["' + b'","' * (MOST_VALUES - 2) + b'"]',
         # All of it is one text, and some have no end.
-        orjson.dumps('[{,"\\' * MOST_PARTS),
-        b'"' + b"[{," * MOST_PARTS,
-        b'"' + b"[{," * MOST_PARTS + b"\\",
-        b'"' + b'\\"' * MOST_PARTS + b"[{," * MOST_PARTS,
-        b'"' + b"\\" * MOST_PARTS,
+        orjson.dumps('[{,"\\' * MOST_VALUES),
+        b'"' + b"[{," * MOST_VALUES,
+        b'"' + b"[{," * MOST_VALUES + b"\\",
+        b'"' + b'\\"' * MOST_VALUES + b"[{," * MOST_VALUES,
+        b'"' + b"\\" * (2 * MOST_VALUES + 1),
     ],
     ids=range(9),
 )
 def test_json_of_as_many_values_as_a_batch_has_is_let_through(body: bytes) -> None:
-    refuse_too_many_parts(body)
+    refuse_too_many_values(body)
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" + b",".join([b"0"] * (MOST_PARTS + 1)) + b"]",
-        b"[" * (MOST_PARTS + 1),
-        b'"",' * (MOST_PARTS // 2 + 1),
-        b'"\\\\"' + b"[{," * MOST_PARTS,
-        b'{"to":"1"},' * (MOST_PARTS // 4 + 1),
+        b"[" + b",".join([b"0"] * MOST_VALUES) + b"]",
+        b"[" * MOST_VALUES + b" ",
+        b'["' + b'","' * (MOST_VALUES - 1) + b'"]',
+        b'"\\\\"' + b"[{," * MOST_VALUES,
+        b'{"to":"1"},' * (MOST_VALUES // 3 + 1),
+        orjson.dumps({"messages": [{"to": TO, "variables": {f"n{n}": "v" for n in range(98)}}] * MOST_ROWS}),
     ],
-    ids=range(5),
+    ids=range(6),
 )
-def test_json_of_far_more_values_than_a_batch_has_is_refused(body: bytes) -> None:
-    with pytest.raises(Refusal, match="messages: at most 10,000 rows fit in one request"):
-        refuse_too_many_parts(body)
+def test_json_of_more_values_is_refused(body: bytes) -> None:
+    with pytest.raises(Refusal, match="messages: there are more than 2,000,000 names and values in the request"):
+        refuse_too_many_values(body)

@@ -157,6 +157,15 @@ def test_missing_fields_are_all_named(api: httpx.Client) -> None:
     ]
 
 
+def test_far_more_faults_than_anybody_reads_are_counted_alone(api: httpx.Client) -> None:
+    body = {"surface": "otp", "to": "+919876543210", "text": "hi", **{f"field {n}": 0 for n in range(10_001)}}
+    problem = check_problem(api.post("/v1/messages", json=body), 422)
+    assert problem["detail"] == "There are 10,001 faults in the body, too many to name them"
+    assert "errors" not in problem
+    del body["field 0"]
+    assert len(check_problem(api.post("/v1/messages", json=body), 422)["errors"]) == 1_000
+
+
 @pytest.mark.parametrize("media_type", ["text/plain", "multipart/form-data"])
 def test_body_of_another_type_is_415(api: httpx.Client, media_type: str) -> None:
     answer = api.post("/v1/batches", content=b"{}\n", headers={"Content-Type": media_type})

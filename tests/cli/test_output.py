@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -23,7 +24,10 @@ def folder(tmp_path: Path) -> Path:
 
 def run(kind: str, address: str, token: str, folder: Path, *words: str) -> tuple[int, str]:
     """The exit code and what stands on standard error, where standard output is of that kind."""
-    ours = {"DELIVERY_API_URL": address, "DELIVERY_API_TOKEN": token}
+    return run_with(kind, {"DELIVERY_API_URL": address, "DELIVERY_API_TOKEN": token}, folder, *words)
+
+
+def run_with(kind: str, ours: Mapping[str, str], folder: Path, *words: str) -> tuple[int, str]:
     command, reads, writes = [*delivery_command(), *words], -1, -1
     if kind == "full":
         writes = os.open("/dev/full", os.O_WRONLY)
@@ -68,6 +72,22 @@ def test_send_whose_output_is_lost_has_sent_and_does_not_say_otherwise(
     code, said = run(kind, address, token, folder, *words)
     assert (code, said) == (5, f"delivery: cannot write standard output: {WORDS[kind]}\n")
     assert len(administrator.get("/v1/batches").json()["items"]) == 1
+
+
+@each_kind
+def test_token_whose_output_is_lost_is_made_and_is_not_said_to_be_undone(
+    kind: str, database_url: str, folder: Path
+) -> None:
+    words = ("token", "create", "--name", "lost", "--scope", "read")
+    assert run_with(kind, {"DELIVERY_DATABASE_URL": database_url}, folder, *words) == (
+        5,
+        f"delivery: cannot write standard output: {WORDS[kind]}\n",
+    )
+
+
+@each_kind
+def test_migration_of_which_nothing_is_to_be_said_needs_no_output(kind: str, database_url: str, folder: Path) -> None:
+    assert run_with(kind, {"DELIVERY_DATABASE_URL": database_url}, folder, "migrate") == (0, "")
 
 
 def test_exit_code_of_what_was_rejected_is_kept(address: str, token: str, folder: Path) -> None:

@@ -17,6 +17,7 @@ from cli.ports import free_port
 from cli.stack import Stack, StackOptions
 from tests.paging import items
 from tests.processes import wait_for
+from worker.migrations import upgrade
 
 LIVE = {"queued", "sending", "sent", "retrying"}
 TOKEN = "end-to-end-admin-token"
@@ -130,6 +131,7 @@ def new_database(postgres: EmbeddedPostgres, template: str, options: str = "") -
     with psycopg.connect(postgres.dsn_of("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE own TEMPLATE {template} {options}")
         try:
+            upgrade(postgres.url_of("own"))
             yield postgres.url_of("own")
         finally:
             connection.execute("DROP DATABASE own WITH (FORCE)")

@@ -19,6 +19,7 @@ from tests.worker.steps import (
     fail_with,
     message,
     report,
+    retries_due,
     states,
     steered,
     swept,
@@ -28,7 +29,8 @@ from tests.worker.steps import (
 )
 from worker import answers, batch_sweeps, endings, moving, steering
 from worker.db import database_now
-from worker.errors import NotSent
+from worker.errors import NotSent, RequestRefused
+from worker.infobip.statuses import verdict
 from worker.locking import lock
 from worker.models import Message
 from worker.settings import Settings
@@ -183,6 +185,75 @@ def test_what_comes_back_never_sent_goes_by_the_new_start_and_end(
     for message_id in ids:
         row = message(session, message_id)
         assert (row.state, row.expires_at, row.validity_seconds) == ("queued", tomorrow + SIX_HOURS, 6 * 3600)
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+@pytest.mark.parametrize("validity", [SIX_HOURS, None])
+def test_parts_of_a_refused_request_stay_behind_and_go_by_the_new_start(
+    session: Session,
+    lane: MadeLane,
+    engine: Engine,
+    tomorrow: datetime,
+    fresh_settings: Settings,
+    chunks: int,
+    validity: timedelta | None,
+) -> None:
+    """One half waits for the other; or they are refused only then."""
+    ids = make_batch(session, lane, TEN)
+    refused, asked = took(session, lane, 2), took(session, lane, 2)
+    steered(session, steering.reschedule, ids[0], tomorrow, validity)
+    for _ in range(chunks):
+        moving.give_turns(engine)
+    assert answers.release_barred(session, asked, fresh_settings) == {sent.message_id for sent in asked.messages}
+    session.commit()
+    assert fail_with(session, refused, RequestRefused("HTTP 400")) == []
+    swept(engine)
+    assert states(session, ids) == ["queued"] * 10
+    assert turns(session, ids) == [tomorrow] * 10
+    assert {message(session, message_id).expires_at for message_id in ids} == {batch_of(session, ids[0]).expires_at}
+
+
+def test_parts_of_a_refused_request_stay_behind_while_their_batch_is_given_turns_anew(
+    session: Session, lane: MadeLane, engine: Engine, tomorrow: datetime, fresh_settings: Settings
+) -> None:
+    """As a resume at a pace does, which changes no end."""
+    ids = make_batch(session, lane, TEN, pace=3, validity=2 * SIX_HOURS)
+    change(session, "UPDATE message SET next_attempt_at = now()")
+    submission = took(session, lane, 2)
+    moving.begin(session, batch_of(session, ids[0]).id, tomorrow)
+    session.commit()
+    assert len(answers.release_barred(session, submission, fresh_settings)) == 2
+    session.commit()
+    swept(engine)
+    assert turns(session, ids) == at_pace(tomorrow, 3, 10)
+
+
+def test_parts_of_a_refused_request_go_on_where_infobip_may_have_them_or_their_batch_has_no_other_start(
+    session: Session, lane: MadeLane, engine: Engine, tomorrow: datetime, fresh_settings: Settings
+) -> None:
+    tried = make_batch(session, lane, TEN[:2])
+    answer(session, took(session, lane), {message_id: verdict(9, 2, 27, None) for message_id in tried})
+    assert states(session, tried) == ["retrying"] * 2
+    retries_due(session)
+    other = make_batch(session, lane, TEN[4:6], pace=100)
+    (single,) = make_batch(session, lane, TEN[6:7])
+    change(session, "UPDATE message SET next_attempt_at = now() WHERE state = 'queued'")
+    doubted_batch = make_batch(session, lane, TEN[7:9])
+    submission = took(session, lane)
+    assert len(submission.messages) == 7
+    change(session, "UPDATE attempt SET doubted_at = now() WHERE message_id = ANY(:ids)", ids=doubted_batch)
+    for batch in (tried, doubted_batch):
+        change(
+            session,
+            "UPDATE batch SET move_to = :start, send_at = :start WHERE id = :id",
+            start=tomorrow,
+            id=batch_of(session, batch[0]).id,
+        )
+    assert answers.release_barred(session, submission, fresh_settings) == set()
+    session.commit()
+    parts = fail_with(session, submission, RequestRefused("HTTP 400"))
+    left = {sent.message_id for part in parts for sent in part.messages}
+    assert left == {*tried, *other, single, *doubted_batch}
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 3])
