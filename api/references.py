@@ -14,22 +14,22 @@ from worker.refusals import Conflict, Refusal
 def is_referred(table: Any, reference: str) -> sa.ColumnElement[bool]:
     """The condition that finds the row, unless it is deleted. Names never look like ids (api/fields.py), so one of the
     two is meant."""
+    return sa.and_(_is_meant(table, reference), col(table.deleted_at).is_(None))
+
+
+def _is_meant(table: Any, reference: str) -> sa.ColumnElement[bool]:
     try:
-        is_meant = col(table.id) == UUID(reference)
+        return col(table.id) == UUID(reference)
     except ValueError:
-        is_meant = col(table.name) == reference
-    return sa.and_(is_meant, col(table.deleted_at).is_(None))
+        return col(table.name) == reference
 
 
-def find_surface_ids(session: Session, reference: str) -> list[UUID]:
+def find_ids(session: Session, table: type[Credential] | type[Surface], reference: str) -> list[UUID]:
     """Those it may mean, deleted ones too: their names may be in use again. Errors: Refusal, where there is none."""
-    try:
-        is_meant = col(Surface.id) == UUID(reference)
-    except ValueError:
-        is_meant = col(Surface.name) == reference
-    ids = list(session.exec(select(Surface.id).where(is_meant)))
+    ids = list(session.exec(select(table.id).where(_is_meant(table, reference))))
     if not ids:
-        raise Refusal.of_field("surface", "there is no surface of this name or id, nor was there one")
+        noun = str(table.__tablename__)
+        raise Refusal.of_field(noun, f"there is no {noun} of this name or id, nor was there one")
     return ids
 
 

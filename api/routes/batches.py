@@ -23,13 +23,13 @@ from api.fields import Moment, Text
 from api.once import Done, once
 from api.orders import batch_order, refuse_too_many_values
 from api.paging import Paging, newest_first
-from api.references import find_surface_ids
+from api.references import find_ids
 from api.schemas.sends import BatchAccepted, BatchIn, BatchList, BatchOut, BatchState, RejectedList, RejectedOut
 from worker.db import open_session
 from worker.enqueue import Accepted
 from worker.enqueue_batch import enqueue_batch
 from worker.feeds import BadCursor, read_cursor, write_cursor
-from worker.models import Batch, RejectedRow
+from worker.models import Batch, RejectedRow, Surface
 from worker.rejected_rows import read_rejected
 
 router = APIRouter(prefix="/v1/batches", tags=["Batches"])
@@ -107,7 +107,7 @@ def list_batches(caller: MayRead, database: Database, search: Annotated[BatchSea
             replay_of=search.replay_of,
             callback_data=search.callback_data,
             journey_id=search.journey,
-            surface_ids=None if search.surface is None else find_surface_ids(session, search.surface),
+            surface_ids=None if search.surface is None else find_ids(session, Surface, search.surface),
             since=search.since,
             until=search.until,
         )

@@ -13,6 +13,7 @@ from api.database import Database
 from api.fields import Text
 from api.message_views import read_messages
 from api.paging import Paging, newest_first
+from api.references import find_ids
 from api.schemas.inbound import InboundItem, InboundList, InboundOut
 from worker.db import open_session
 from worker.inbound_timeline import inbound_timeline, why_no_reply
@@ -92,7 +93,7 @@ def _matching(session: Session, search: InboundSearch) -> sa.Select[*tuple[Any, 
     if search.action is not None:
         query = query.where(_asks_for(session, search.action))
     if search.credential is not None:
-        query = query.where(col(InboundMessage.credential_id).in_(_credential_ids(session, search.credential)))
+        query = query.where(col(InboundMessage.credential_id).in_(find_ids(session, Credential, search.credential)))
     return query
 
 
@@ -112,18 +113,6 @@ def _asks_for(session: Session, action: str) -> sa.ColumnElement[bool]:
         return col(InboundMessage.action) == action
     words = [found for found in session.execute(_OCCURRING).scalars() if found.startswith(_CUSTOM)]
     return col(InboundMessage.action).in_(words)
-
-
-def _credential_ids(session: Session, reference: str) -> list[UUID]:
-    """Names never look like IDs; those of deleted credentials may be in use again."""
-    try:
-        is_meant = col(Credential.id) == UUID(reference)
-    except ValueError:
-        is_meant = col(Credential.name) == reference
-    ids = list(session.exec(select(Credential.id).where(is_meant)))
-    if not ids:
-        raise Refusal.of_field("credential", "there is no credential of this name or id")
-    return ids
 
 
 def _answer(session: Session, reply_id: UUID | None) -> tuple[Message | None, str | None]:

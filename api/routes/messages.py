@@ -18,13 +18,13 @@ from api.message_views import read_messages, view_message
 from api.once import Done, json_answer, once
 from api.orders import message_order
 from api.paging import Paging, read_place, write_place
-from api.references import find_surface_ids
+from api.references import find_ids
 from api.schemas.sends import MessageAccepted, MessageIn, MessageItem, MessageList, MessageOut
 from api.single_sends import STATUS, Send, answer_of, write_sends
 from worker.db import open_session
 from worker.enqueue import Accepted, enqueue_message
 from worker.message_search import Search, find
-from worker.models import Attempt, DeliveryReport, InboundMessage, Message, Submission
+from worker.models import Attempt, DeliveryReport, InboundMessage, Message, Submission, Surface
 from worker.orders import MessageOrder
 from worker.recipients import BadRecipient, normalise
 from worker.refusals import NotFound, Refusal
@@ -118,7 +118,7 @@ def _asked(session: Session, search: MessageSearch) -> Search:
         callback_prefix=search.callback_data_prefix,
         reason=search.error,
         journey_id=search.journey,
-        surface_ids=None if search.surface is None else find_surface_ids(session, search.surface),
+        surface_ids=None if search.surface is None else find_ids(session, Surface, search.surface),
         origin=search.origin,
         since=search.since,
         until=search.until,
