@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any, TextIO, TypeVar, cast
 
 from cli.errors import CommandError
@@ -72,7 +73,10 @@ class GuardedOutput:
 
 
 def guard_output() -> GuardedOutput:
-    """From now on; the caller restores sys.stdout."""
+    """From now on; the caller restores sys.stdout. Lines are written as they come, into a pipe too: some commands wait
+    long after what they have said."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     guarded = GuardedOutput(sys.stdout)
     sys.stdout = cast(TextIO, guarded)
     return guarded

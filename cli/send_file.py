@@ -22,11 +22,10 @@ from cli.row_reading import Reader
 from cli.send_check import Findings, examine, read_through
 from cli.send_view import findings_json, reading, show_end, show_findings, show_wrong, uploading
 from cli.tables import clock, counted, print_json
-from cli.waiting import exit_code, patiently, wait_for_batch
+from cli.waiting import INTERRUPTED, exit_code, interruptible, patiently, wait_for_batch
 from worker.orders import Values
 
 SOME_REJECTED = 3
-INTERRUPTED = 130
 _ADVICE = "correct them, or leave them out with --skip-invalid"
 _COUNT = re.compile(r"((?:at least )?)([\d,]+) rows? (?:is|are) wrong")  # how the API's refusal of rows begins
 _NOT_OPTIONS = {  # fields of the API that have another name here
@@ -76,7 +75,10 @@ def send_file(wish: Wish) -> int:
         if is_asked:
             _ask(wish, found)
         key = wish.key or audience.key
-        return _follow(api, wish, audience, found, key, _upload(api, wish, audience, found, key))
+        created = _upload(api, wish, audience, found, key)
+        look = f"`delivery watch --batch {created.answer['id']}` shows it"
+        with interruptible(f"the batch goes on without you: {look}"):
+            return _follow(api, wish, audience, found, key, created)
 
 
 def _read(api: ApiClient, wish: Wish, audience: Audience, surface: dict[str, Any] | None) -> Findings:
@@ -208,11 +210,7 @@ def _follow(api: ApiClient, wish: Wish, audience: Audience, found: Findings, key
             f"the API rejected other rows than {wish.rejected} has: `delivery batches rejected {answer['id']}` has them"
         )
     if wish.waits or (wish.waits is None and answer["state"] != "scheduled"):
-        try:
-            answer["batch"] = patiently(lambda: wait_for_batch(api, answer["id"]))
-        except KeyboardInterrupt:
-            say(f"delivery: the batch goes on without you: `delivery watch --batch {answer['id']}` shows it")
-            raise typer.Exit(INTERRUPTED) from None
+        answer["batch"] = patiently(lambda: wait_for_batch(api, answer["id"]))
     if wish.as_json:
         print_json(answer)
     elif "batch" in answer:

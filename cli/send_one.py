@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
-import typer
 
 from cli.api_client import ApiClient, ApiRefusal
 from cli.audience import key_of
@@ -13,9 +12,9 @@ from cli.errors import CommandError
 from cli.options import say
 from cli.row_reading import read_single
 from cli.send_check import encoding_of
-from cli.send_file import INTERRUPTED, check_reading, is_earlier, read_surface, values_below
+from cli.send_file import check_reading, is_earlier, read_surface, values_below
 from cli.tables import clock, print_facts, print_json, printable
-from cli.waiting import SOME_UNDELIVERED, patiently
+from cli.waiting import SOME_UNDELIVERED, interruptible, patiently
 from worker.rows import BadRow
 from worker.segments import count
 from worker.states import FINAL, State
@@ -38,16 +37,13 @@ def send_one(message: dict[str, Any], key: str | None, *, dry_run: bool, waits: 
             if refusal.status == 409:
                 raise CommandError(f"the key {key} came with another message before: give another --key") from refusal
             raise
-        if not as_json:
-            print(f"message {answer['id']}: {answer['state']}")
-            print(f"key {key}: the same command again sends nothing twice")
-            with suppress(CommandError):  # a token that may send may not be one that reads
-                created_at = api.read(f"/v1/messages/{answer['id']}")["created_at"]
-                if is_earlier(created_at, asked_at):
-                    print(f"it is that of {clock(created_at)}: nothing was sent now, another --key would send again")
-        answer["idempotency_key"] = key
-        if waits or (waits is None and "send_at" not in message):
-            answer["message"] = _wait(api, answer["id"])
+        look = f"`delivery messages get {answer['id']}` shows it"
+        with interruptible(f"the message goes on without you: {look}"):
+            if not as_json:
+                _tell_accepted(api, answer["id"], answer["state"], key, asked_at)
+            answer["idempotency_key"] = key
+            if waits or (waits is None and "send_at" not in message):
+                answer["message"] = _wait(api, answer["id"])
     if as_json:
         print_json(answer)
     elif "message" in answer:
@@ -71,13 +67,18 @@ def _tell_dry_run(api: ApiClient, message: dict[str, Any], as_json: bool) -> int
     return 0
 
 
+def _tell_accepted(api: ApiClient, message_id: str, state: str, key: str, asked_at: float | None) -> None:
+    print(f"message {message_id}: {state}")
+    print(f"key {key}: the same command again sends nothing twice")
+    with suppress(CommandError):  # a token that may send may not be one that reads
+        created_at = api.read(f"/v1/messages/{message_id}")["created_at"]
+        if is_earlier(created_at, asked_at):
+            print(f"it is that of {clock(created_at)}: nothing was sent now, another --key would send again")
+
+
 def _wait(api: ApiClient, message_id: str) -> dict[str, Any]:
-    try:
-        while True:
-            found: dict[str, Any] = patiently(lambda: api.read(f"/v1/messages/{message_id}"))
-            if found["state"] in FINAL:
-                return found
-            time.sleep(_LOOK_SECONDS)
-    except KeyboardInterrupt:
-        say(f"delivery: the message goes on without you: `delivery messages get {message_id}` shows it")
-        raise typer.Exit(INTERRUPTED) from None
+    while True:
+        found: dict[str, Any] = patiently(lambda: api.read(f"/v1/messages/{message_id}"))
+        if found["state"] in FINAL:
+            return found
+        time.sleep(_LOOK_SECONDS)

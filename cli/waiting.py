@@ -1,8 +1,11 @@
 """Waiting for what the API works on: a batch until its end, and the API itself while it is away."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+import typer
 
 from cli.api_client import ApiAway, ApiClient
 from cli.options import say
@@ -10,6 +13,7 @@ from cli.tables import printable
 from worker.states import LIVE, State
 
 SOME_UNDELIVERED = 4  # the exit code
+INTERRUPTED = 130
 _FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.2, 2.0
 _AWAY_SECONDS = 1.0
 
@@ -31,6 +35,16 @@ def patiently(call: Callable[[], T]) -> T:
         if is_away:
             say("the API answers again")
         return value
+
+
+@contextmanager
+def interruptible(words: str) -> Iterator[None]:
+    """What follows something that is done: Ctrl-C ends it with these words, and undoes nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"delivery: {words}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def wait_for_batch(api: ApiClient, batch_id: str) -> dict[str, Any]:

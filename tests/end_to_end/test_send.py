@@ -90,7 +90,7 @@ def test_single_message_is_followed_to_its_end(
 
 def test_ctrl_c_leaves_the_batch_running_and_says_how_to_look_at_it(system: System, tmp_path: Path) -> None:
     surface = system.surface()
-    options = ("--surface", surface, *people(tmp_path, recipients(3)), *HELLO, "--messages-per-second", "1")
+    options = ("--surface", surface, *people(tmp_path, recipients(6)), *HELLO, "--messages-per-second", "1")
     with started(system, tmp_path, *options) as process:
         batch: dict[str, Any] = wait_for(lambda: batch_of(system, surface), 30)
         assert process.stdout is not None
