@@ -144,6 +144,7 @@ def api(port: PortNumber = None, host: Host = "127.0.0.1", data_dir: DataDir = N
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=3,
+        timeout_keep_alive=75,  # seconds; who keeps a connection for longer than we do writes into a closed one
     )
 
 

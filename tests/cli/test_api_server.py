@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,6 +52,24 @@ def test_it_tells_the_time_of_each_answer_and_stops_when_asked(
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) in (0, -signal.SIGTERM)
     finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_keeps_a_connection_for_longer_than_clients_do(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    process = api(port, settings(database_url, redis_url), tmp_path / "log")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.auto_open = 0  # so that a second one would be an error
+    try:
+        wait_for(lambda: answers_ok(port, "/healthz"), 30)
+        connection.connect()
+        for pause in (0, 6):  # a second more than httpx keeps an idle one
+            time.sleep(pause)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+    finally:
+        connection.close()
         process.kill()
         process.wait()
 
