@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ class Groups(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         room = nodeid.split("/")[1]
         return GROUPS.get(room, "rules")
+
+
+def pytest_configure() -> None:
+    # xdist's processes ignore it, and so would all that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
