@@ -1,4 +1,5 @@
-"""The tables. PostgreSQL holds all truth: configuration, messages, schedule, attempts, reports, consent, events.
+"""The tables. PostgreSQL holds all truth: configuration, content, messages, schedule, attempts, reports,
+consent, events.
 
 Times are `timestamptz` in UTC, keys are UUIDv7; the events' is a number, given out in the order in which they are told.
 The tables that grow with traffic (message, attempt, delivery_report, submission, event) carry no foreign keys: their
@@ -7,6 +8,7 @@ of them can be range-partitioned by it later (docs/decisions/0007).
 """
 
 from worker.models.configuration import ApiToken, Credential, IdempotencyKey, Lane, Surface
+from worker.models.content import DltTemplate, Media
 from worker.models.events import Cluster, Event, EventDelivery, EventEndpoint, EventTry
 from worker.models.messages import Attempt, Batch, Message, RejectedRow, Replayed, Submission, Tally
 from worker.models.people import Consent, ConsentChange, InboundMessage
@@ -21,6 +23,7 @@ __all__ = [
     "ConsentChange",
     "Credential",
     "DeliveryReport",
+    "DltTemplate",
     "Event",
     "EventDelivery",
     "EventEndpoint",
@@ -28,6 +31,7 @@ __all__ = [
     "IdempotencyKey",
     "InboundMessage",
     "Lane",
+    "Media",
     "Message",
     "RejectedRow",
     "Replayed",

@@ -40,6 +40,10 @@ def free_json() -> Any:
     return Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
 
 
+def small(*, nullable: bool = True) -> Any:
+    return Field(default=None, sa_type=sa.SmallInteger, nullable=nullable)
+
+
 def callback_index(name: str) -> sa.Index:
     # A whole callback of 4,000 characters does not fit an index row. In the order of its bytes, so that all that begin
     # alike stand together, whatever language the server sorts by.

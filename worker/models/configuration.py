@@ -39,6 +39,7 @@ class Credential(SQLModel, table=True):
     fuzzy_opt_out_message: str | None = string()
     inbound_pull: bool = Field(default=False, nullable=False)
     messages_per_second: int | None = None  # none: no limit of ours
+    rate_unit: str = string("messages", nullable=False, sa_column_kwargs={"server_default": "messages"})  # RateUnit
     webhook_token: bytes = Field(sa_type=sa.LargeBinary, nullable=False)  # encrypted: Infobip's URLs are shown again
     previous_webhook_token: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
     version: int = Field(default=1, nullable=False)  # grows when key or URL change: older answers hold no lane
@@ -96,9 +97,10 @@ class Surface(SQLModel, table=True):
     require_opt_in: bool = Field(default=False, nullable=False)
     dlt: str = string("off", nullable=False)
     transliteration: str | None = string()
-    language: str | None = string()
+    language: Any = free_json()  # an object: national language tables
     sending_window: Any = free_json()  # an object, or the word "off"
     window_off_reason: str | None = string()
+    fallback_sender: str | None = string()  # of an MMS surface: who sends the SMS that goes in an MMS's place
     created_at: datetime = utc(now=True)
     updated_at: datetime = utc(now=True)
     deleted_at: datetime | None = utc(nullable=True)

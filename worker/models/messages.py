@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from worker.ids import new_id
-from worker.models.columns import callback_index, count, free_json, ids, string, utc
+from worker.models.columns import callback_index, count, free_json, ids, small, string, utc
 from worker.reasons import DELIVERED_LATE
 from worker.states import LIVE, REASONED, UNDELIVERED, WAITING, State
 from worker.words import UNSETTLED, Origin, listed
@@ -61,9 +61,18 @@ class Batch(SQLModel, table=True):
     lane_id: UUID = Field(nullable=False)
     sender: str = string(nullable=False)
     text: str | None = string()
+    mms: Any = free_json()  # worker/mms.py
     callback_data: str | None = string()
     principal_entity_id: str | None = string()
     content_template_id: str | None = string()
+    transliteration: str | None = string()
+    language: Any = free_json()
+    sending_window: Any = free_json()  # as given, an object or the word "off"; India's hours come on top
+    # What the text takes, where all its messages have it alike.
+    encoding: str | None = string()
+    segment_count: int | None = small()
+    characters_left: int | None = small()
+    forcing: str | None = string()  # the first character that GSM-7 has not
     validity_seconds: int = Field(nullable=False)
     journey: Any = free_json()
     journey_id: str | None = string()  # of `journey`, for searches
@@ -95,7 +104,7 @@ class Batch(SQLModel, table=True):
 class Message(SQLModel, table=True):
     """One MT item to one recipient.
 
-    Text, callback data, sender and DLT IDs stand here only where they differ from the batch's; a single send has no
+    Content, callback data, sender and DLT IDs stand here only where they differ from the batch's; a single send has no
     batch and holds them all.
     """
 
@@ -147,9 +156,21 @@ class Message(SQLModel, table=True):
     finished_at: datetime | None = utc(nullable=True)
     sender: str | None = string()
     text: str | None = string()
+    mms: Any = free_json()
     callback_data: str | None = string()
     principal_entity_id: str | None = string()
     content_template_id: str | None = string()
+    transliteration: str | None = string()
+    language: Any = free_json()
+    sending_window: Any = free_json()
+    # While it waits: its turn lies in an opening of its sending window, which ends at this instant. As early as its
+    # turn: the window is asked when that comes. Null: no window.
+    leave_before: datetime | None = utc(nullable=True)
+    encoding: str | None = string()
+    segment_count: int | None = small()
+    characters_left: int | None = small()
+    forcing: str | None = string()
+    warning: str | None = string()  # what was found doubtful when it was accepted, in a sentence
 
 
 class Submission(SQLModel, table=True):
