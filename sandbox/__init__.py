@@ -17,6 +17,6 @@ How to get a given behaviour:
 Where Infobip's documents are silent, the sandbox takes the stricter reading, so that a mistake shows here. Known
 simplifications: it speaks JSON only, ignores `deliveryTimeWindow` and `sendingSpeedLimit` once they are well formed,
 and never lets a message expire. Delivery reports go to `webhooks.delivery.url`; without one they wait for the pull.
-Of MMS it knows the push of inbound messages alone. Numbers have no keywords of their own: an inbound message is never
-split into one and the rest.
+An MMS never becomes the SMS of its `smsFailover`, its links are not followed, and each member of a group is a recipient
+like any other. Numbers have no keywords of their own: an inbound message is never split into one and the rest.
 """

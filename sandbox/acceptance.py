@@ -1,31 +1,47 @@
 """From a request to send, already found valid, to records, the answer's entries and the reports to come."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from sandbox import codes
 from sandbox.account import Account
 from sandbox.codes import DUPLICATE_MESSAGE_ID, RefusedStatus, Status
 from sandbox.faults import ReportFault
 from sandbox.outcomes import DELIVERED, POISON_SUFFIX, Outcome, outcome_of, refusal_of
-from sandbox.reports import SMS_REPORT, Report
-from sandbox.store import Record
-from sandbox.text import MAX_PARTS, measure
-from sandbox.wire import Content, Destination, Message, SendRequest, seconds_of, send_at_of
-
-CHANNEL = "sms"
-
-_measure = lru_cache(maxsize=4096)(measure)  # One text often goes to many.
+from sandbox.reports import KINDS, Report
+from sandbox.store import Message, Record
+from sandbox.wire import DeliveryReporting, Destination
 
 
-def is_poisoned(request: SendRequest) -> bool:
-    """Whether one recipient gets the whole request refused."""
-    return any(
-        destination["to"].endswith(POISON_SUFFIX)
-        for message in request["messages"]
-        for destination in message["destinations"]
-    )
+@dataclass(slots=True)
+class Addressed:
+    """A message and whom it goes to. `refusal` is what its content earns it, whoever the recipient; `details` are
+    those of its entries in the answer."""
+
+    message: Message
+    destinations: Sequence[Destination]
+    delivery: DeliveryReporting
+    refusal: RefusedStatus | None = None
+    details: dict[str, object] | None = None
+
+
+@dataclass(slots=True)
+class Order:
+    """A request to send, of either channel. `bulk_id` is empty where one is to be made up; `send_at_ms` 0 means now."""
+
+    messages: list[Addressed]
+    bulk_id: str
+    send_at_ms: int
+
+    @property
+    def is_poisoned(self) -> bool:
+        """Whether one recipient gets the whole request refused."""
+        return any(
+            destination["to"].endswith(POISON_SUFFIX)
+            for addressed in self.messages
+            for destination in addressed.destinations
+        )
 
 
 @dataclass(slots=True)
@@ -39,59 +55,40 @@ class Acceptance:
     entries: list[dict[str, object]] = field(default_factory=list)
     _sent_ms: int = 0
     _done_ms: int = 0
-    _with_count: bool = False
-    # Reports by the instant they fall due and the URL they go to.
+    # Reports by the instant they fall due and the URL they go to. A request is of one channel.
     _reports: dict[tuple[int, str], list[Report]] = field(default_factory=dict)
 
-    def take(self, request: SendRequest) -> None:
-        self._sent_ms = max(self.arrived_ms, send_at_of(request))
+    def take(self, order: Order) -> None:
+        self._sent_ms = max(self.arrived_ms, order.send_at_ms)
         self._done_ms = self._sent_ms + round(self.account.faults.chosen.report_seconds * 1000)
-        self._with_count = request.get("options", {}).get("includeSmsCountInResponse", False)
-        for message in request["messages"]:
-            self._take_message(message)
+        for addressed in order.messages:
+            self._take_message(addressed)
         for (due_ms, url), reports in self._reports.items():
-            self.account.pushes.schedule(due_ms, SMS_REPORT, url, reports)
+            self.account.pushes.schedule(due_ms, KINDS[reports[0].record.message.channel], url, reports)
 
-    def _take_message(self, message: Message) -> None:
-        content = message["content"]
-        count = _message_count(content)
-        refusal = self.refuse_all_with or (codes.MESSAGE_TOO_LONG if count > MAX_PARTS else None)
-        for destination in message["destinations"]:
+    def _take_message(self, addressed: Addressed) -> None:
+        for destination in addressed.destinations:
             message_id = destination.get("messageId") or str(uuid.uuid4())
             entry: dict[str, object] = {"messageId": message_id, "destination": destination["to"]}
-            entry["status"] = self._take_one(message, destination, message_id, count, refusal)
-            if self._with_count and "text" in content:
-                entry["details"] = {"messageCount": count}
+            entry["status"] = self._take_one(addressed, destination["to"], message_id)
+            if addressed.details is not None:
+                entry["details"] = addressed.details
             self.entries.append(entry)
 
-    def _take_one(
-        self, message: Message, destination: Destination, message_id: str, count: int, refusal: RefusedStatus | None
-    ) -> Status:
-        """The status to answer. Whatever it is, the message id counts as used from here on."""
-        store = self.account.store
+    def _take_one(self, addressed: Addressed, to: str, message_id: str) -> Status:
+        """The status to answer. Whatever it is, the message id counts as used from here on, in both channels."""
+        store, message = self.account.store, addressed.message
         if store.is_used(message_id):
             store.duplicates_refused_count += 1
             return DUPLICATE_MESSAGE_ID
-        to = destination["to"]
-        refusal = refusal or refusal_of(to)
-        outcome = DELIVERED if refusal else outcome_of(to, store.count_acceptance(to))
-        options, webhooks = message.get("options", {}), message.get("webhooks", {})
-        india = options.get("regional", {}).get("indiaDlt")
+        refusal = self.refuse_all_with or addressed.refusal or refusal_of(to)
+        outcome = DELIVERED if refusal else outcome_of(to, store.count_acceptance(to), message.channel)
         record = Record(
             store.next_sequence(),
+            message,
             message_id,
             self.bulk_id,
             to,
-            message.get("sender"),
-            CHANNEL,
-            message["content"],
-            webhooks.get("callbackData"),
-            india["principalEntityId"] if india else None,
-            india.get("contentTemplateId") if india else None,
-            options.get("campaignReferenceId"),
-            options.get("platform"),
-            seconds_of(options.get("validityPeriod")),
-            count,
             self.arrived_ms,
             self._sent_ms,
             self.arrived_ms if refusal else self._done_ms,
@@ -102,7 +99,7 @@ class Acceptance:
         store.add(record)
         if refusal:
             return refusal
-        delivery = webhooks.get("delivery", {})
+        delivery = addressed.delivery
         if delivery.get("notify", True):
             self._promise(record, outcome, delivery.get("url"), delivery.get("intermediateReport", False))
         return codes.PENDING_ACCEPTED
@@ -131,10 +128,3 @@ class Acceptance:
             reports = self._reports.setdefault((halfway_ms, url), [])
             # With no delay at all both fall into one body: the intermediate one must still stand first.
             reports.insert(0, Report(record, status, codes.NO_ERROR, halfway_ms))
-
-
-def _message_count(content: Content) -> int:
-    if "text" not in content:
-        octets = len(content["hex"].replace(" ", "")) // 2
-        return 1 if octets <= 140 else -(-octets // 134)
-    return _measure(content["text"], content.get("language", {}).get("languageCode"))[0]

@@ -4,18 +4,21 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from sandbox.channels import Channel
 from sandbox.faults import Faults
 from sandbox.inbound import InboundMessage
 from sandbox.pushes import Pushes
 from sandbox.reports import Report
 from sandbox.store import Store
 from sandbox.traffic import LoggedPush, LoggedRequest, TrafficLog
+from sandbox.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`push_retry_unit_seconds`: see `pushes.py`. `push_tries` counts the first. `logs_per_minute` 0 is no limit.
-    `log_mebibytes` bounds the bodies kept in the log of requests, and again those in the log of pushes."""
+    """`push_retry_unit_seconds`: see `pushes.py`. `push_tries` counts the first. `logs_per_minute` is of each
+    channel; 0 is no limit. `log_mebibytes` bounds the bodies kept in the log of requests, and again those in the log
+    of pushes."""
 
     push_retry_unit_seconds: float = 60.0
     push_tries: int = 12
@@ -51,9 +54,11 @@ class Account:
         self.requests: TrafficLog[LoggedRequest] = TrafficLog(log_bytes)
         self.push_log: TrafficLog[LoggedPush] = TrafficLog(log_bytes)
         self.pushes = Pushes(self.push_log, settings.push_retry_unit_seconds, settings.push_tries)
-        self.logs_throttle = Throttle(settings.logs_per_minute)
+        self.logs_throttles = {channel: Throttle(settings.logs_per_minute) for channel in Channel}
+        self.uploads = Uploads()
         self.pull_queue: dict[str, Report] = {}  # By message id, oldest first; those due in the future among them.
-        self.inbox: list[InboundMessage] = []  # What waits for the pull, in the order it was written.
+        # What waits for the pull of its channel, in the order it was written.
+        self.inboxes: dict[Channel, list[InboundMessage]] = {channel: [] for channel in Channel}
         self.inbound_count = 0
 
     def receive(self, message: InboundMessage) -> None:
@@ -62,13 +67,15 @@ class Account:
         if message.url:
             self.pushes.push(message.kind, message.url, [message])
         else:
-            self.inbox.append(message)
+            self.inboxes[message.channel].append(message)
 
     def forget(self) -> None:
-        """Empty every log and count, and what waits for a pull. What is promised to a webhook still goes out."""
+        """Empty every log and count, and what waits for a pull. What is promised to a webhook still goes out, and what
+        was uploaded can still be sent."""
         self.store.clear()
         self.requests.clear()
         self.push_log.clear()
         self.pull_queue.clear()
-        self.inbox.clear()
+        for inbox in self.inboxes.values():
+            inbox.clear()
         self.inbound_count = 0

@@ -9,6 +9,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sandbox.account import Account
+from sandbox.media import media_routes
+from sandbox.routes_mms import mms_routes
 from sandbox.routes_sandbox import ClosePort, SandboxCalls
 from sandbox.routes_sms import sms_routes
 
@@ -26,7 +28,9 @@ def create_app(account: Account, close_port: ClosePort) -> Starlette:
 
     routes = [
         *sms_routes(account),
+        *mms_routes(account),
         *SandboxCalls(account, close_port).routes(),
+        *media_routes(),
         Route("/healthz", _healthz, methods=["GET"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)

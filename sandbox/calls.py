@@ -4,9 +4,10 @@ import asyncio
 import math
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sandbox.account import Account
@@ -31,9 +32,17 @@ class Call:
 
     body: bytes
     query: bytes
-    content_type: str
+    headers: Mapping[bytes, bytes]  # names in lower case
     key: str
     arrived_ms: int
+
+    def header(self, name: str) -> str:
+        """Empty where it is not given."""
+        return self.headers.get(name.lower().encode("latin-1"), b"").decode("latin-1").strip()
+
+    @property
+    def media_type(self) -> str:
+        return media_type_in(self.header("Content-Type"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class InfobipCall:
         call = Call(
             body,
             scope["query_string"],
-            headers.get(b"content-type", b"").decode("latin-1"),
+            headers,
             _key(headers.get(b"authorization", b"")),
             now_ms(),
         )
@@ -84,7 +93,7 @@ class InfobipCall:
             await _leave_unanswered(scope, receive, with_reset=fault in _RESETS)
             return
         delay = self._account.faults.chosen.answer_seconds
-        if delay and await _is_gone_within(delay, receive):
+        if delay and await is_gone_within(delay, receive):
             self._log(scope, call, None)
             return
         self._log(scope, call, answer)
@@ -112,6 +121,15 @@ class InfobipCall:
         self._account.requests.add(LoggedRequest(scope["method"], path, status, call.body, response, call.arrived_ms))
 
 
+def infobip_route(account: Account, method: str, path: str, handler: Handler, error_body: ErrorBody) -> Route:
+    return Route(path, InfobipCall(account, handler, error_body), methods=[method])
+
+
+def media_type_in(text: str) -> str:
+    """What stands before the parameters, in lower case."""
+    return text.partition(";")[0].strip().lower()
+
+
 def _key(authorization: bytes) -> str:
     scheme, _, key = authorization.decode("latin-1").partition(" ")
     return key.strip() if scheme == "App" else ""
@@ -133,7 +151,8 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _is_gone_within(seconds: float, receive: Receive) -> bool:
+async def is_gone_within(seconds: float, receive: Receive) -> bool:
+    """Waits that long, or until the client leaves."""
     try:
         await asyncio.wait_for(_until_gone(receive), seconds)
     except TimeoutError:

@@ -61,6 +61,9 @@ DUPLICATE_MESSAGE_ID = _refused(
 MESSAGE_TOO_LONG = _refused(25, "REJECTED_MESSAGE_TOO_LONG", "Message is too long", "Shorten the message")
 MISSING_TO = _refused(51, "MISSING_TO", "Recipient is missing", "Give a recipient")
 BAD_DESTINATION = _refused(52, "REJECTED_DESTINATION", "Destination is not valid", "Correct the destination")
+TEXT_TOO_LONG = _refused(
+    77, "REJECTED_MESSAGE_TEXT_TOO_LONG", "Message text is too long", "Shorten the text of the message"
+)
 
 NO_ERROR = _error(0, 0, "NO_ERROR", "No Error", False)
 UNKNOWN_SUBSCRIBER = _error(1, 1, "EC_UNKNOWN_SUBSCRIBER", "Unknown Subscriber", True)
@@ -68,3 +71,5 @@ ABSENT_SUBSCRIBER = _error(1, 27, "EC_ABSENT_SUBSCRIBER", "Absent Subscriber", F
 # Infobip's table gives neither group nor permanence for DLT errors. The scrub is done on the operator's side, and the
 # same text under the same template would fail again.
 TEMPLATE_NOT_MATCHED = _error(3, 4129, "EC_TEMPLATE_NOT_MATCHED", "Template Not Matched", True)
+# Infobip gives no group for MMS errors; this one lies with the phone.
+NO_MMS_ON_HANDSET = _error(1, 15019, "EC_HANDSET_DOES_NOT_SUPPORT_MMS", "Handset does not support MMS", True)

@@ -1,6 +1,7 @@
-"""The two shapes of Infobip's error bodies.
+"""The shapes of Infobip's error bodies.
 
-Flat on `/sms/3/*`, nested on `/sms/1/*`, but flat for a 429 of any call: Infobip documents throttling in no other form.
+Flat on `/sms/3/*` and `/mms/2/*`, nested on `/sms/1/*` and `/mms/1/*`, but flat for a 429 of any call: Infobip
+documents throttling in no other form. The 400 of an upload has a shape of its own.
 Violations are pairs of property path and sentence.
 """
 
@@ -59,3 +60,11 @@ def nested(status: int, violations: Violations = ()) -> bytes:
             by_path.setdefault(path, []).append(sentence)
         exception["validationErrors"] = by_path
     return orjson.dumps({"requestError": {"serviceException": exception}})
+
+
+def of_upload(status: int, violations: Violations = ()) -> bytes:
+    """The 400 is a remnant of the first MMS API."""
+    if status != 400:
+        return nested(status, violations)
+    message = "; ".join(f"{path}: {sentence}" for path, sentence in violations)
+    return orjson.dumps({"bulkId": "", "messages": [], "errorMessage": message})

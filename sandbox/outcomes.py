@@ -9,9 +9,10 @@
 | 9005 | refused in the answer to the send, status 52 |
 | 9006 | delivered, the report pushed twice |
 | 9007 | delivered, then an older pending report |
-| 9008 | DLT scrub failure: status 9, error 4129 |
+| 9008 | an SMS: DLT scrub failure, status 9, error 4129; an MMS: delivered, since DLT knows no MMS |
 | 9009 | the whole request is answered 400, with no violations |
 | 9010 | accepted, and never heard of again |
+| 9011 | an MMS: status 9, error 15019 (handset does not support MMS, permanent); an SMS: delivered |
 | other | delivered |
 """
 
@@ -19,6 +20,7 @@ import re
 from dataclasses import dataclass, replace
 
 from sandbox import codes
+from sandbox.channels import Channel
 from sandbox.codes import MessageError, RefusedStatus, Status
 
 POISON_SUFFIX = "9009"  # One such recipient makes Infobip refuse the request that names it.
@@ -51,16 +53,19 @@ _BY_SUFFIX = {
     "9004": replace(DELIVERED, is_pushed=False),
     "9006": replace(DELIVERED, is_repeated=True),
     "9007": replace(DELIVERED, is_followed_by_older=True),
-    "9008": Outcome(codes.NOT_DELIVERED, codes.TEMPLATE_NOT_MATCHED),
     "9010": Outcome(None, codes.NO_ERROR),
+}
+_BY_CHANNEL = {
+    Channel.SMS: _BY_SUFFIX | {"9008": Outcome(codes.NOT_DELIVERED, codes.TEMPLATE_NOT_MATCHED)},
+    Channel.MMS: _BY_SUFFIX | {"9011": Outcome(codes.NOT_DELIVERED, codes.NO_MMS_ON_HANDSET)},
 }
 
 
-def outcome_of(to: str, attempt: int) -> Outcome:
+def outcome_of(to: str, attempt: int, channel: Channel = Channel.SMS) -> Outcome:
     """`attempt` counts the acceptances of this recipient, this one included."""
     if attempt > 1 and to.endswith("9001"):
         return DELIVERED
-    return _BY_SUFFIX.get(to[-4:], DELIVERED)
+    return _BY_CHANNEL[channel].get(to[-4:], DELIVERED)
 
 
 def refusal_of(to: str) -> RefusedStatus | None:

@@ -99,10 +99,15 @@ class ReportsQuery(Query):
     campaign_reference_id: str | None = None
 
 
-class InboxQuery(Query):
+class MmsInboxQuery(Query):
+    """Infobip gives no limit for MMS: the one of SMS is taken."""
+
     limit: Limit = 50
     entity_id: str | None = None
     application_id: str | None = None
+
+
+class InboxQuery(MmsInboxQuery):
     campaign_reference_id: str | None = None
 
 

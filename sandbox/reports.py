@@ -1,13 +1,14 @@
-"""Delivery reports as they stand on the wire, pushed and pulled alike."""
+"""Delivery reports as they stand on the wire: pushed and pulled alike, and the same for both channels."""
 
 from dataclasses import dataclass
 
+from sandbox.channels import Channel
 from sandbox.clock import format_ms
 from sandbox.codes import MessageError, Status
 from sandbox.pushes import Kind
 from sandbox.store import Record
 
-SMS_REPORT = Kind("sms-report")
+KINDS = {Channel.SMS: Kind("sms-report"), Channel.MMS: Kind("mms-report")}
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Report:
     then: "Report | None" = None
 
     def as_wire(self) -> dict[str, object]:
-        record = self.record
+        record, message = self.record, self.record.message
         wire: dict[str, object] = {
             "bulkId": record.bulk_id,
             "price": record.price,
@@ -31,17 +32,17 @@ class Report:
             "to": record.to,
             "sentAt": format_ms(record.sent_ms),
             "doneAt": format_ms(self.done_ms),
-            "messageCount": record.message_count,
+            "messageCount": message.count,
             "mccMnc": record.mcc_mnc,
         }
-        if record.sender is not None:
-            wire["sender"] = record.sender
-        if record.callback_data is not None:
-            wire["callbackData"] = record.callback_data
-        if record.platform is not None:
-            wire["platform"] = record.platform
-        if record.campaign_reference_id is not None:
-            wire["campaignReferenceId"] = record.campaign_reference_id
+        if message.sender is not None:
+            wire["sender"] = message.sender
+        if message.callback_data is not None:
+            wire["callbackData"] = message.callback_data
+        if message.platform is not None:
+            wire["platform"] = message.platform
+        if message.campaign_reference_id is not None:
+            wire["campaignReferenceId"] = message.campaign_reference_id
         return wire
 
     def taken(self) -> "Report | None":

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sandbox.account import Account
+from sandbox.channels import Channel
 from sandbox.clock import format_ms, now_ms
 from sandbox.faults import FaultSet
 from sandbox.inbound import InboundMessage
@@ -102,7 +103,7 @@ class SandboxCalls:
                 "recipients": len(store.acceptances),
                 "most_acceptances_of_one_recipient": max(store.acceptances.values(), default=0),
                 "inbound": self._account.inbound_count,
-                "inbound_waiting": len(self._account.inbox),
+                "inbound_waiting": sum(map(len, self._account.inboxes.values())),
                 "pushes": self._account.push_log.seen_count,
                 "requests_dropped_from_log": self._account.requests.dropped_count,
                 "pushes_dropped_from_log": self._account.push_log.dropped_count,
@@ -151,21 +152,25 @@ class SandboxCalls:
 
 
 def _item(record: Record, now: int) -> dict[str, object]:
-    return {
+    message = record.message
+    item: dict[str, object] = {
         "message_id": record.message_id,
         "bulk_id": record.bulk_id,
         "to": record.to,
-        "sender": record.sender,
-        "channel": record.channel,
-        "text": record.content.get("text"),
-        "callback_data": record.callback_data,
-        "principal_entity_id": record.principal_entity_id,
-        "content_template_id": record.content_template_id,
-        "validity_seconds": record.validity_seconds,
+        "sender": message.sender,
+        "channel": message.channel,
+        "text": message.text,
+        "callback_data": message.callback_data,
+        "principal_entity_id": message.principal_entity_id,
+        "content_template_id": message.content_template_id,
+        "validity_seconds": message.validity_seconds,
         "accepted_at": format_ms(record.accepted_ms),
         "status": record.status(now)["name"],
         "reports_pushed": record.reports_pushed,
     }
+    if message.channel is Channel.MMS:
+        item |= {"title": message.content.get("title"), "content": message.content["messageSegments"]}
+    return item
 
 
 def _stream(request: Request, log: TrafficLog[E]) -> Response:

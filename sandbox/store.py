@@ -4,17 +4,39 @@ A record knows its future from the start (`done_ms`, `final`), so its status is 
 to be updated when a report falls due.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from sandbox import codes
+from sandbox.channels import Channel
 from sandbox.codes import MessageError, Status
 from sandbox.outcomes import network_of
-from sandbox.wire import Content, Platform
+from sandbox.wire import Platform
 
 PRICE: dict[str, object] = {"pricePerMessage": 0.0021, "currency": "EUR"}
+MMS_PRICE: dict[str, object] = {"pricePerMessage": 0.035, "currency": "EUR"}
 NO_PRICE: dict[str, object] = {"pricePerMessage": 0.0, "currency": "EUR"}
+
+_PRICES = {Channel.SMS: PRICE, Channel.MMS: MMS_PRICE}
+
+
+@dataclass(slots=True)
+class Message:
+    """What all recipients of one message share. `content` is as it stands on the wire, `text` the first of its texts;
+    `count` is of the parts that a recipient is billed."""
+
+    channel: Channel
+    sender: str | None
+    content: Mapping[str, object]
+    text: str | None
+    callback_data: str | None
+    principal_entity_id: str | None
+    content_template_id: str | None
+    campaign_reference_id: str | None
+    platform: Platform | None
+    validity_seconds: int
+    count: int
 
 
 @dataclass(slots=True)
@@ -22,19 +44,10 @@ class Record:
     """One message to one recipient. `final` is None where it stays pending for ever."""
 
     sequence: int
+    message: Message
     message_id: str
     bulk_id: str
     to: str
-    sender: str | None
-    channel: str
-    content: Content
-    callback_data: str | None
-    principal_entity_id: str | None
-    content_template_id: str | None
-    campaign_reference_id: str | None
-    platform: Platform | None
-    validity_seconds: int
-    message_count: int
     accepted_ms: int
     sent_ms: int
     done_ms: int
@@ -56,7 +69,7 @@ class Record:
 
     @property
     def price(self) -> dict[str, object]:
-        return PRICE if self.is_accepted else NO_PRICE
+        return _PRICES[self.message.channel] if self.is_accepted else NO_PRICE
 
 
 class Store:

@@ -20,13 +20,17 @@ class Entry(Protocol):
 
 
 def _decoded(raw: bytes) -> Any:
-    """The body as JSON, or as text where it is none: a broken request must show too."""
+    """The body as JSON, or as text where it is none: a broken request must show too. Of what is no text, the size."""
     if not raw:
         return None
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return raw.decode("utf-8", "replace")
+        pass
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"({len(raw)} bytes)"
 
 
 @dataclass(frozen=True, slots=True)

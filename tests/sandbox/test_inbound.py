@@ -1,5 +1,6 @@
 """A handset writes to us: pushed to a webhook, or kept until it is pulled."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 SENDER, RECIPIENT = "919900000001", "919200000009"
 AT = "2026-11-23T06:11:40.515+0000"
 FREE = {"pricePerMessage": 0.0, "currency": "EUR"}
+PICTURE = {"content_type": "image/jpeg", "url": "https://media.example.org/1.jpg"}
 
 
 def ids(page):
@@ -35,6 +37,15 @@ def test_message_is_pushed_in_the_form_of_its_channel(sandbox, receiver, until, 
     assert receiver.bodies == [{"results": [expected], "messageCount": 1, "pendingMessageCount": 0}]
     push = until(lambda: sandbox.pushes("in-1"))[0]
     assert (push["webhook"], push["status"], push["body"]) == (webhook, 200, receiver.bodies[0])
+
+
+def test_pushed_mms_has_its_media_and_its_text_as_parts(sandbox, receiver, until):
+    sandbox.write("Which one?", url=receiver.url, channel="mms", media=[PICTURE], subject="Two shoes")
+    sandbox.write("", url=receiver.url, channel="mms", media=[PICTURE])
+    link = {"contentType": "image/jpeg", "url": "https://media.example.org/1.jpg"}
+    until(lambda: len(receiver.bodies) == 2)
+    parts = [message["message"] for body in receiver.bodies for message in body["results"]]
+    assert sorted(parts, key=len) == [[link], [link, {"contentType": "text/plain", "value": "Which one?"}]]
 
 
 def test_message_without_an_id_gets_one_that_is_told(sandbox, receiver, until):
@@ -184,6 +195,43 @@ def test_pull_that_was_accepted_has_taken_its_messages_though_nobody_got_them(sa
     assert ids(sandbox.inbox()) == left
 
 
+# The pull of MMS
+
+
+def test_pulled_mms_is_json_within_a_string(sandbox):
+    written = {"media": [PICTURE], "subject": "Two shoes", "message_id": "in-1", "received_at": hours_ago(1)}
+    sandbox.write("Which one?", channel="mms", **written)
+    (message,) = sandbox.mms_inbox()
+    received_at, content = message.pop("receivedAt"), json.loads(message.pop("message"))
+    assert received_at.endswith("+0000")
+    assert message == {"messageId": "in-1", "from": SENDER, "to": RECIPIENT, "mmsCount": 1, "price": FREE}
+    picture = {"origin": "link", "contentType": "image/jpeg", "contentId": "content0", "value": PICTURE["url"]}
+    text = {"contentType": "text/plain; charset=utf-8", "contentId": "content1", "value": "Which one?"}
+    assert content == {
+        "mms_parts": [picture, {"origin": "text", **text}],
+        "userAgent": None,
+        "priority": None,
+        "subject": "Two shoes",
+    }
+
+
+def test_each_mms_is_pulled_once_and_apart_from_sms(sandbox):
+    for number in range(3):
+        sandbox.write(channel="mms", message_id=f"mms-{number}")
+    sandbox.write(message_id="sms-1")
+    assert sandbox.summary()["inbound_waiting"] == 4
+    assert sandbox.mms_inbox(applicationId="orders") == []
+    pages = [sandbox.mms_inbox(limit=2), sandbox.mms_inbox(), sandbox.mms_inbox()]
+    assert [[message["messageId"] for message in page] for page in pages] == [["mms-0", "mms-1"], ["mms-2"], []]
+    assert ids(sandbox.inbox()) == ["sms-1"]
+
+
+def test_pull_of_mms_knows_no_campaigns(sandbox):
+    answer = sandbox.http.get("/mms/1/inbox/reports?campaignReferenceId=c-1", headers=sandbox.key)
+    assert answer.status_code == 400
+    assert list(answer.json()["requestError"]["serviceException"]["validationErrors"]) == ["campaignReferenceId"]
+
+
 # The sandbox's own call
 
 
@@ -200,7 +248,11 @@ def test_pull_that_was_accepted_has_taken_its_messages_though_nobody_got_them(sa
         ({"url": "ftp://127.0.0.1/inbound"}, "url"),
         ({"url": "127.0.0.1:8000/inbound"}, "url"),
         ({"channel": "voice", "url": "http://127.0.0.1:1/"}, "channel"),
-        ({"channel": "mms"}, "channel"),
+        ({"subject": "Hello"}, "subject"),
+        ({"media": [PICTURE]}, "media"),
+        ({"channel": "mms", "media": [{**PICTURE, "url": "cid:1"}]}, "media.0.url"),
+        ({"channel": "mms", "media": [{"url": PICTURE["url"]}]}, "media.0.content_type"),
+        ({"channel": "mms", "media": [{**PICTURE, "size": 1}]}, "media.0.size"),
         ({"message_id": ""}, "message_id"),
         ({"message_id": "x" * 201}, "message_id"),
         ({"received_at": "yesterday"}, "received_at"),
@@ -214,14 +266,18 @@ def test_bad_message_is_refused_by_field_with_the_names_allowed(sandbox, wrong, 
     answer = sandbox.http.post("/sandbox/inbound", json={"from": SENDER, "to": RECIPIENT, "text": "STOP", **wrong})
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert answer.json()["allowed"] == ["from", "to", "text", "url", "channel", "message_id", "received_at"]
+    assert answer.json()["allowed"] == [
+        "from",
+        "to",
+        "text",
+        "url",
+        "channel",
+        "message_id",
+        "received_at",
+        "media",
+        "subject",
+    ]
     assert sandbox.summary()["inbound"] == 0
-
-
-def test_mms_without_a_url_is_told_why(sandbox):
-    body = {"from": SENDER, "to": RECIPIENT, "text": "STOP", "channel": "mms"}
-    (error,) = sandbox.http.post("/sandbox/inbound", json=body).json()["errors"]
-    assert "give the url" in error["message"]
 
 
 def test_body_that_is_no_json_is_refused(sandbox):

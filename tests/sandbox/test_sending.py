@@ -19,6 +19,11 @@ def with_options(**options):
     return in_message(options=options)
 
 
+def window(from_hour, from_minute, to_hour, to_minute):
+    start, end = {"hour": from_hour, "minute": from_minute}, {"hour": to_hour, "minute": to_minute}
+    return with_options(deliveryTimeWindow={"days": ["MONDAY"], "from": start, "to": end})
+
+
 STRICT = [
     ({"messages": [GOOD], "colour": 1}, "colour"),
     ({"messages": []}, "messages"),
@@ -35,6 +40,10 @@ STRICT = [
     (in_message(content={}), "messages[0].content"),
     (in_message(content={"text": "a", "hex": "61"}), "messages[0].content"),
     (in_message(content={"text": "a", "transliteration": "KLINGON"}), "messages[0].content.transliteration"),
+    (
+        in_message(content={"text": "a", "language": {"languageCode": "HI"}}),
+        "messages[0].content.language.languageCode",
+    ),
     (in_message(content={"text": "a", "language": {"singleShift": 1}}), "messages[0].content.language.singleShift"),
     (in_message(webhooks={"callbackData": LONG}), "messages[0].webhooks.callbackData"),
     (in_message(webhooks={"delivery": {"contentType": "a/b"}}), "messages[0].webhooks.delivery.contentType"),
@@ -60,6 +69,13 @@ STRICT = [
         with_options(deliveryTimeWindow={"days": ["MONDAY"], "from": {"hour": 4, "minute": 30}}),
         "messages[0].options.deliveryTimeWindow",
     ),
+    (
+        with_options(deliveryTimeWindow={"days": ["MONDAY"], "to": {"hour": 4, "minute": 30}}),
+        "messages[0].options.deliveryTimeWindow",
+    ),
+    (window(8, 0, 8, 59), "messages[0].options.deliveryTimeWindow"),
+    (window(23, 30, 0, 15), "messages[0].options.deliveryTimeWindow"),
+    (window(8, 0, 8, 0), "messages[0].options.deliveryTimeWindow"),
     ({"messages": [GOOD], "options": {"schedule": {"bulkId": "x" * 101}}}, "options.schedule.bulkId"),
     ({"messages": [GOOD], "options": {"schedule": {"sendAt": "2026-11-23"}}}, "options.schedule.sendAt"),
     ({"messages": [GOOD], "options": {"schedule": {"sendAt": 1795000000}}}, "options.schedule.sendAt"),
@@ -83,6 +99,11 @@ def test_request_outside_the_schema_is_refused_with_the_path_of_its_fault(sandbo
     assert [violation["property"] for violation in error["violations"]] == [path]
     assert error["violations"][0]["violation"]
     assert sandbox.summary()["accepted"] == 0
+
+
+@pytest.mark.parametrize("times", [(8, 0, 9, 0), (23, 30, 0, 30)], ids=["same day", "past midnight"])
+def test_delivery_time_window_of_one_hour_is_long_enough(sandbox, times):
+    assert sandbox.http.post("/sms/3/messages", json=window(*times), headers=sandbox.key).status_code == 200
 
 
 def test_broken_json_and_foreign_content_type_are_refused(sandbox):
