@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check format lock bench bench-scale chaos
+.PHONY: help install demo up test check format reasons lock bench bench-scale chaos
 
 help: ## List these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,6 +37,9 @@ check: install ## Format, lint, types, import directions
 format: install ## Put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+reasons: install ## Write docs/reasons.md anew from the tables of reasons
+	$(BIN)/python -m worker.reasons_page docs/reasons.md
 
 lock: install ## Pin versions and hashes anew from pyproject.toml
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \

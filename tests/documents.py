@@ -56,9 +56,11 @@ def named(cell: str) -> list[str]:
 
 
 def anchors(path: Path) -> set[str]:
-    """What a link may name after `#`, as GitHub forms it from the headings."""
-    headings = re.findall(r"^#+ (.*)$", _read(path)[1], re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    """What a link may name after `#`: as GitHub forms it from the headings, and what is set by hand."""
+    prose = _read(path)[1]
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    formed = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    return formed | set(re.findall(r'<a id="([^"]+)"></a>', prose))
 
 
 def named_blocks() -> dict[str, list[Block]]:

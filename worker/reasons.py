@@ -4,6 +4,7 @@ What each means for a person: sentences.py.
 """
 
 VALIDITY_OVER = "validity_over"
+WINDOW_CLOSED = "window_closed"
 REFUSED = "refused_by_infobip"
 NO_REPORT = "no_final_report"
 NOT_SENT = "connection_failed"
@@ -17,3 +18,4 @@ ACCOUNT_CHANGED = "account_changed"
 OPTED_OUT = "opted_out"
 NOT_OPTED_IN = "not_opted_in"
 NUMBER_BLOCKED = "number_blocked"
+FALLBACK = "fallback"

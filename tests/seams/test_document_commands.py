@@ -16,6 +16,7 @@ from typer.main import get_command
 import bench.__main__
 import sandbox.__main__
 import tests.chaos.__main__
+import worker.reasons_page
 from api.app import ROUTERS
 from bench.registry import chosen
 from cli.main import app
@@ -170,6 +171,7 @@ MODULES: dict[str, Callable[[], Any]] = {
     "tests.chaos": lambda: tests.chaos.__main__._options(),
     "sandbox": lambda: sandbox.__main__.main(),
     "pytest": lambda: None,  # run by .ci/run
+    "worker.reasons_page": lambda: worker.reasons_page._target(),
 }
 READERS: dict[str, Callable[[list[str], bool], None]] = {
     "delivery": read_delivery,

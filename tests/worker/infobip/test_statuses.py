@@ -71,6 +71,18 @@ EXPIRED_ERRORS = ids(811, 4098, 4101, 15006)
 ACCOUNT_ERRORS = ids(4099)
 DLT_TRANSIENT = ids(4107, 4138, 4141, 4144)
 DLT_CODES = ids(range(4106, 4159)) - ids(4145, 4152)
+MMS_CODES = ids(15000, range(15002, 15027), range(15200, 15204))
+# By group, as Infobip's reference lists them.
+PUBLISHED_ERRORS = {
+    0: ids(0),
+    1: ids(1, 2, range(5, 10), 11, 12, 13, 21, 27, range(31, 37), range(255, 263), 500, range(502, 505), 507, 508, 509)
+    | ids(565, 573, 581, 628, 629, range(1024, 1032), range(1152, 1167), range(1281, 1285), range(1536, 1542))
+    | ids(range(1792, 1797)),
+    2: ids(323, 351, 352, 355, 368, 433, 541, 542, 572, range(577, 581), 594, 597, 598, 601, 603, 604, range(607, 610))
+    | ids(2049, 2052, 2053, 3041, 4096, range(4099, 4105), 4202),
+    3: ids(10, 15, 20, 24, 51, 71, 345, 375, 488, 501, range(560, 565), 566, 568, 569, 571, 574, 592, range(630, 634))
+    | ids(810, 811, 815, 2048, 2050, 2051, 4097, 4098, 4102, 5492),
+}
 PERMANENT_ERRORS = (
     ids(1, 9, 10, 11, 12, 51, 323, 345, 352, 355, 368, 375, 433, 488, range(560, 570), 572, 573, 574) - ids(567)
     | ids(range(577, 581), 592, 594, 597, 598, 601, 603, 604, 607, 609, range(628, 634), 810, 815)
@@ -87,6 +99,8 @@ ERROR_BLOCKS = {
     4137: Block.MARKETING,
     15015: Block.ALL,
 }
+STATUSES_REFUSING_MMS = {6, 19}
+ERRORS_REFUSING_MMS = {592, 15007, 15011, 15019, 15023}
 
 UNKNOWN_ID = 987_654
 EVERY_ROW: list[StatusCode | ErrorCode] = [*STATUS_CODES, *ERROR_CODES]
@@ -100,11 +114,14 @@ def strongest(*blocks: Block | None) -> Block | None:
     return Block.ALL if Block.ALL in blocks else Block.MARKETING if Block.MARKETING in blocks else None
 
 
-def test_tables_hold_every_published_row() -> None:
-    assert len(STATUS_CODES) == 36
-    assert len(ERROR_CODES) == 227
-    assert len({(row.group_id, row.id) for row in STATUS_CODES}) == 36
-    assert len({(row.group_id, row.id) for row in ERROR_CODES}) == 227
+def test_tables_hold_every_published_row_and_no_other() -> None:
+    assert Counter((row.group_id, row.id) for row in STATUS_CODES) == Counter(
+        (g, id_) for g, id_, _, _ in STATUS_MEANINGS
+    )
+    published = {(group, id_) for group, found in PUBLISHED_ERRORS.items() for id_ in found}
+    published |= {(None, id_) for id_ in MMS_CODES | DLT_CODES}
+    assert Counter((row.group_id, row.id) for row in ERROR_CODES) == Counter(published)
+    assert (len(STATUS_CODES), len(ERROR_CODES)) == (36, 227)
 
 
 def test_only_the_codes_published_twice_stand_twice() -> None:
@@ -123,15 +140,14 @@ def test_names_tell_statuses_and_errors_apart() -> None:
 
 
 def test_rows_of_one_name_say_the_same() -> None:
-    said = {(row.name, row.outcome, row.sentence, row.block) for row in EVERY_ROW}
+    said = {(row.name, row.outcome, row.sentence, row.block, row.refuses_mms) for row in EVERY_ROW}
     assert len(said) == len({row.name for row in EVERY_ROW})
 
 
 @pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: f"{row.name}-{row.group_id}")
-def test_sentence_is_short_and_whole(row: StatusCode | ErrorCode) -> None:
-    assert re.fullmatch(r"[A-Z].*[A-Za-z0-9)]\.", row.sentence)
+def test_sentence_is_short_and_is_its_two_parts(row: StatusCode | ErrorCode) -> None:
+    assert row.sentence == f"{row.explanation.happened} {row.explanation.advice}"
     assert len(row.sentence) <= 200
-    assert "  " not in row.sentence
 
 
 @pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: f"{row.name}-{row.group_id}")
@@ -157,12 +173,16 @@ def test_table_names_the_statuses_that_ask_the_error() -> None:
 
 
 @pytest.mark.parametrize(("group_id", "id_"), STATUS_DECIDES)
-def test_status_that_decides_alone_takes_nothing_of_the_error_but_a_block(group_id: int, id_: int) -> None:
+def test_status_that_decides_alone_takes_nothing_of_the_error_but_a_block_and_that_mms_is_refused(
+    group_id: int, id_: int
+) -> None:
     alone = of(id_, group_id)
     for error in ERROR_CODES:
         block = strongest(alone.block, ERROR_BLOCKS.get(error.id)) if alone.outcome in FAILURES else None
+        told = error.id in ERRORS_REFUSING_MMS and alone.outcome is PERMANENT
+        expected = replace(alone, block=block, refuses_mms=alone.refuses_mms or told)
         for permanent in (True, False, None):
-            assert of(id_, group_id, error.id, permanent) == replace(alone, block=block)
+            assert of(id_, group_id, error.id, permanent) == expected
 
 
 def test_every_error_is_transient_but_for_those_listed() -> None:
@@ -227,10 +247,59 @@ def test_of_two_blocks_the_stronger_counts_where_the_attempt_failed(
         assert of(status_id, group_id, error_id, permanent).block is block
 
 
+# That an MMS is refused as one
+
+
+def test_only_what_takes_no_mms_is_marked_so_and_only_for_good() -> None:
+    assert {row.id for row in STATUS_CODES if row.refuses_mms} == STATUSES_REFUSING_MMS
+    assert {row.id for row in ERROR_CODES if row.refuses_mms} == ERRORS_REFUSING_MMS
+    assert all(row.outcome is PERMANENT for row in EVERY_ROW if row.refuses_mms)
+
+
+@pytest.mark.parametrize("row", [row for row in ERROR_CODES if row.id in MMS_CODES], ids=lambda row: row.name)
+def test_an_sms_is_advised_where_an_mms_code_marks_that_one_may_arrive(row: ErrorCode) -> None:
+    assert ("an SMS" in row.explanation.advice) is row.refuses_mms
+
+
+@pytest.mark.parametrize(
+    ("status_id", "group_id", "error_id", "refuses_mms"),
+    [
+        # the error decides
+        (9, 2, 15019, True),
+        (4, 2, 15023, True),
+        (100, 5, 15011, True),
+        (9, 2, 15016, False),  # the number itself is in doubt
+        (9, 2, 15026, False),  # a smaller one would do
+        (9, 2, 15000, False),
+        # the status decides
+        (6, 5, None, True),
+        (19, 5, None, True),
+        (52, 5, 15019, True),
+        (52, 5, None, False),
+        (15, 4, 15019, False),  # tried again while it is valid
+        (29, 4, 15019, False),  # it may have arrived
+        (12, 5, 15019, False),
+        # delivered, or not yet over
+        (5, 3, 15019, False),
+        (2, 3, 15023, False),
+        (26, 1, 15023, False),
+        # codes without a row
+        (UNKNOWN_ID, 5, 15019, True),
+        (9, 2, UNKNOWN_ID, False),
+        (UNKNOWN_ID, 5, UNKNOWN_ID, False),
+    ],
+)
+def test_an_mms_is_refused_as_one_where_either_code_says_so_of_an_attempt_that_failed_for_good(
+    status_id: int, group_id: int, error_id: int | None, refuses_mms: bool
+) -> None:
+    assert of(status_id, group_id, error_id).refuses_mms is refuses_mms
+
+
 @pytest.mark.parametrize("error", [row for row in ERROR_CODES if row.id], ids=lambda row: f"{row.name}-{row.group_id}")
 def test_known_error_decides_where_the_status_asks(error: ErrorCode) -> None:
     assert error.outcome is not None
-    expected = Verdict(error.outcome, error.name, error.sentence, error.block, is_known=True)
+    refuses_mms = error.id in ERRORS_REFUSING_MMS
+    expected = Verdict(error.outcome, error.name, error.sentence, error.block, is_known=True, refuses_mms=refuses_mms)
     for group_id, status_id in ERROR_DECIDES:
         for permanent in (True, False, None):
             assert of(status_id, group_id, error.id, permanent) == expected
@@ -399,6 +468,7 @@ def test_anything_on_the_wire_has_a_verdict(
     assert len(given.sentence) <= 200
     assert explain(given.code) in (given.sentence, None)
     assert given.block is None or given.outcome in FAILURES
+    assert not given.refuses_mms or given.outcome is PERMANENT
 
 
 no_row = st.integers(100_000) | st.integers(max_value=-1)
