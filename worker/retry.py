@@ -3,6 +3,9 @@
 The last attempt is pulled forward rather than dropped: where the next slot of the schedule would lie too close to
 `expires_at`, the attempt is spread over the margin before that limit, so that a batch's last attempts do not land
 together. A failure later than that ends the message at once.
+
+Where a sending window holds, what falls outside of it moves to the next opening, for all messages alike and without
+jitter: the lane's rate spreads them. Where that opening comes too late, the message ends at once, by the window.
 """
 
 from collections.abc import Sequence
@@ -11,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from worker.states import State
+from worker.windows import Turn, Window, opening
 from worker.words import Outcome
 
 JITTER_SHARE = 0.1  # of the wait; only ever added
@@ -22,23 +26,37 @@ LEAST_REMAINING = timedelta(seconds=1)  # a first attempt goes while one whole s
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """Try again at this instant; `slots` of the schedule are then used."""
+    """Try again at this instant, and before the window closes, if one does; `slots` of the schedule are then used."""
 
     at: datetime
     slots: int
+    leave_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The message is over, in this state."""
+    """The message is over, in this state; by the window, if that does not open again in time."""
 
     state: State
+    is_by_window: bool = False
 
 
 def margin(validity: timedelta) -> timedelta:
     """How long before `expires_at` the last attempt should be out, so that its report can still come."""
     wanted = min(max(validity * MARGIN_SHARE, LEAST_MARGIN), MOST_MARGIN)
     return min(wanted, validity / 2)
+
+
+def first_turn(window: Window | None, at: datetime, expires_at: datetime) -> Turn | End:
+    """When a message that is ready at `at` may leave: one that was never tried, or that missed its window.
+
+    No margin is kept: a message that can be tried once is tried, as long as it has LEAST_REMAINING.
+    """
+    turn = opening(window, at) if window else Turn(at, None)
+    last = expires_at - LEAST_REMAINING
+    if turn is None or turn.at > last:
+        return End(State.EXPIRED, is_by_window=at <= last)
+    return turn
 
 
 def next_attempt(
@@ -48,10 +66,12 @@ def next_attempt(
     validity: timedelta,
     schedule: Sequence[timedelta],
     chance: float,
+    window: Window | None = None,
 ) -> RetryAt | End:
     """The next attempt after a failure that time may cure, `slots` of the schedule being used; or expiry.
 
-    `chance` in [0, 1) places the attempt within its jitter. The answer lies at or after `now`, and before `expires_at`.
+    `chance` in [0, 1) places the attempt within its jitter. The answer lies at or after `now`, within the window, and
+    not later than the margin before `expires_at`.
     """
     before_end = margin(validity)
     last = expires_at - before_end
@@ -60,9 +80,9 @@ def next_attempt(
     wait = schedule[min(slots, len(schedule) - 1)]
     slot = now + wait
     if slot <= last:
-        return RetryAt(min(slot + wait * JITTER_SHARE * chance, last), slots + 1)
+        return _within(window, min(slot + wait * JITTER_SHARE * chance, last), slots + 1, last)
     earliest = max(now, last - before_end)
-    return RetryAt(earliest + (last - earliest) * chance, slots + 1)
+    return _within(window, earliest + (last - earliest) * chance, slots + 1, last)
 
 
 def after(
@@ -73,6 +93,7 @@ def after(
     validity: timedelta,
     schedule: Sequence[timedelta],
     chance: float,
+    window: Window | None = None,
 ) -> RetryAt | End:
     """What becomes of a message whose attempt ended with `outcome` (not pending, not delivered)."""
     match outcome:
@@ -82,10 +103,20 @@ def after(
             return End(State.UNCONFIRMED)
         case Outcome.ACCOUNT:
             # The account's trouble is not the message's: no slot is used, the lane's hold decides when it goes.
-            return RetryAt(now, slots) if now < expires_at else End(State.EXPIRED)
+            if now >= expires_at:
+                return End(State.EXPIRED)
+            return _within(window, now, slots, expires_at - margin(validity))
         case Outcome.TRANSIENT | Outcome.EXPIRED:
-            return next_attempt(slots, now, expires_at, validity, schedule, chance)
+            return next_attempt(slots, now, expires_at, validity, schedule, chance, window)
         case Outcome.PENDING | Outcome.DELIVERED | Outcome.DUPLICATE:
             raise ValueError(f"{outcome} is no failure")
         case _:
             assert_never(outcome)
+
+
+def _within(window: Window | None, at: datetime, slots: int, last: datetime) -> RetryAt | End:
+    """An attempt at `at`, or where the window is closed then, at its next opening, if that comes before `last`."""
+    turn = opening(window, at) if window else Turn(at, None)
+    if turn is None or at < turn.at >= last:
+        return End(State.EXPIRED, is_by_window=True)
+    return RetryAt(turn.at, slots, turn.leave_before)

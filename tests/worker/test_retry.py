@@ -1,13 +1,15 @@
 """The retry rule: a table of instants, and what holds for every one of them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.retry import End, RetryAt, after, margin, next_attempt
+from worker.hours import Hours
+from worker.retry import LEAST_REMAINING, End, RetryAt, after, first_turn, margin, next_attempt
 from worker.states import State
+from worker.windows import INDIA_PROMOTIONAL, Turn, Window, opening
 from worker.words import Outcome
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -132,3 +134,106 @@ def test_a_message_that_always_fails_at_once_moves_on_and_stops_before_its_end(
             break
         assert at <= decision.at < expires_at
         at, slots = decision.at + timedelta(milliseconds=500), decision.slots
+
+
+# NOW is 17:30 in India: the window closes in 3.5 hours, for 13.
+PROMOTIONAL = Window((INDIA_PROMOTIONAL,))
+CLOSES, OPENS = NOW + 3.5 * HOUR, NOW + 16.5 * HOUR
+CLOSES_AGAIN = OPENS + 11 * HOUR
+BY_WINDOW = End(State.EXPIRED, is_by_window=True)
+
+
+@pytest.mark.parametrize(
+    ("slots", "left", "chance", "expected"),
+    [
+        (3, 40 * HOUR, 0.0, RetryAt(NOW + HOUR, 4, CLOSES)),  # within the window: as without, jitter too
+        (3, 40 * HOUR, 0.5, RetryAt(NOW + 1.05 * HOUR, 4, CLOSES)),
+        (5, 40 * HOUR, 0.0, RetryAt(OPENS, 6, CLOSES_AGAIN)),  # the slot is closed: the next opening, for all alike
+        (5, 40 * HOUR, 0.9, RetryAt(OPENS, 6, CLOSES_AGAIN)),
+        (5, 3 * HOUR, 0.0, RetryAt(NOW + 160 * MINUTE, 6, CLOSES)),  # pulled forward, and open
+        (5, 12.5 * HOUR, 0.0, BY_WINDOW),  # valid until 06:00 there
+        (5, 3.9 * HOUR, 0.9, BY_WINDOW),  # pulled forward, and closed by then
+        (5, 16.5 * HOUR + 10 * MINUTE, 0.0, BY_WINDOW),  # opens when the margin begins
+        (5, 16.5 * HOUR + 11 * MINUTE, 0.0, RetryAt(OPENS, 6, CLOSES_AGAIN)),
+    ],
+)
+def test_what_falls_outside_of_the_window_moves_to_its_opening_or_ends(
+    slots: int, left: timedelta, chance: float, expected: RetryAt | End
+) -> None:
+    assert next_attempt(slots, NOW, NOW + left, 48 * HOUR, SCHEDULE, chance, PROMOTIONAL) == expected
+
+
+def test_a_failure_within_the_margin_ends_by_its_validity_though_the_window_is_closed() -> None:
+    late = CLOSES + HOUR
+    assert next_attempt(0, late, late + MINUTE, 48 * HOUR, SCHEDULE, 0.5, PROMOTIONAL) == End(State.EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("now", "left", "expected"),
+    [
+        (NOW, HOUR, RetryAt(NOW, 3, CLOSES)),
+        (NOW, MINUTE, RetryAt(NOW, 3, CLOSES)),  # within the margin, as without a window
+        (CLOSES, 14 * HOUR, RetryAt(OPENS, 3, CLOSES_AGAIN)),
+        (CLOSES, 13 * HOUR, BY_WINDOW),
+        (CLOSES, timedelta(0), End(State.EXPIRED)),
+    ],
+)
+def test_account_trouble_waits_for_the_window_and_uses_no_slot(
+    now: datetime, left: timedelta, expected: RetryAt | End
+) -> None:
+    assert after(Outcome.ACCOUNT, 3, now, now + left, 48 * HOUR, SCHEDULE, 0.5, PROMOTIONAL) == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "expires_at", "expected"),
+    [
+        (NOW, NOW + HOUR, Turn(NOW, CLOSES)),
+        (CLOSES + 2 * HOUR, OPENS + 24 * HOUR, Turn(OPENS, CLOSES_AGAIN)),  # 23:00 there waits for 10:00
+        (CLOSES + 2 * HOUR, CLOSES + 9 * HOUR, BY_WINDOW),  # valid until 06:00 there
+        (CLOSES, OPENS + LEAST_REMAINING, Turn(OPENS, CLOSES_AGAIN)),  # no margin: it was never tried
+        (CLOSES, OPENS + LEAST_REMAINING - timedelta.resolution, BY_WINDOW),
+        (NOW, NOW, End(State.EXPIRED)),
+        (CLOSES, CLOSES, End(State.EXPIRED)),  # its validity is over before the window matters
+    ],
+)
+def test_a_first_attempt_goes_at_the_opening_while_a_second_remains(
+    at: datetime, expires_at: datetime, expected: Turn | End
+) -> None:
+    assert first_turn(PROMOTIONAL, at, expires_at) == expected
+
+
+def test_without_a_window_a_first_attempt_goes_at_once() -> None:
+    assert first_turn(None, NOW, NOW + HOUR) == Turn(NOW, None)
+
+
+def test_a_window_that_never_opens_ends_the_message() -> None:
+    never = Window((INDIA_PROMOTIONAL, Hours(time(22), time(6), "Asia/Kolkata")))
+    assert first_turn(never, NOW, NOW + 48 * HOUR) == BY_WINDOW
+    assert next_attempt(0, NOW, NOW + 48 * HOUR, 48 * HOUR, SCHEDULE, 0.5, never) == BY_WINDOW
+
+
+@given(
+    st.integers(0, 10), st.integers(0, 47), spans, st.floats(0, 1), schedules, chances, st.sampled_from([10, 16, 20])
+)
+def test_with_a_window_an_attempt_is_the_first_open_instant_from_the_one_without_and_keeps_the_margin(
+    slots: int, hour: int, validity: timedelta, share_left: float, schedule: list[timedelta], chance: float, opens: int
+) -> None:
+    """And where that instant is not the same one, it lies before the margin; else the message ends by the window."""
+    window = Window((Hours(time(opens), time((opens + 6) % 24), "Europe/Berlin"),))
+    now = NOW + hour * HOUR
+    last = now + validity * share_left - margin(validity)
+    given_up = (slots, now, now + validity * share_left, validity, schedule, chance)
+    without, decision = next_attempt(*given_up), next_attempt(*given_up, window)
+    if isinstance(without, End):
+        assert decision == without
+        return
+    turn = opening(window, without.at)
+    assert turn is not None
+    if isinstance(decision, End):
+        assert decision == BY_WINDOW
+        assert turn.at > without.at
+        assert turn.at >= last
+    else:
+        assert decision == RetryAt(turn.at, slots + 1, turn.leave_before)
+        assert now <= decision.at <= last
+        assert decision.at == without.at or decision.at < last
