@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,34 +28,39 @@ from tests.processes import wait_for
 from tests.worker.steps import change, set_faults
 from worker import inbound
 from worker.db import make_engine
-from worker.errors import NotSent
+from worker.errors import NotSent, OutcomeUncertain
 from worker.infobip.account import SHARED_URL, Account
 from worker.infobip.answers import InboxPage, read_inbox_page
 from worker.infobip.client import Infobip
-from worker.pulling import FIRST_WAIT_SECONDS, Pulls
+from worker.infobip.payloads import MOST_INBOX_MESSAGES
+from worker.pulling import FIRST_WAIT_SECONDS, LONGEST_REFUSED_SECONDS, Pulls
 from worker.secrets import encrypt
 from worker.settings import Settings
 from worker.sweeps import SWEEPS
+from worker.words import Channel
 
 ROOT = Path(__file__).parents[2]
 OURS, BUDGET_SECONDS = "919200000009", 3.0
 
 
 class Watched(Infobip):
-    """Says which keys asked, and does what a test has happen before an answer and after it."""
+    """Says which keys asked for these channels, and does what a test has happen before such an answer and after it."""
 
-    page_size = 1000
+    page_size: int | None = None
 
     def __init__(self, request_timeout_seconds: float = 20.0) -> None:
         super().__init__(request_timeout_seconds)
+        self.channels = {Channel.SMS}
         self.asked: list[str] = []
         self.before: Callable[[], object] = lambda: None
         self.after: Callable[[], object] = lambda: None
 
-    def inbox(self, account: Account, limit: int = 0) -> InboxPage:
+    def inbox(self, account: Account, channel: Channel, limit: int | None = None) -> InboxPage:
+        if channel not in self.channels:
+            return super().inbox(account, channel, self.page_size)
         self.asked.append(account.api_key)
         self.before()
-        page = super().inbox(account, self.page_size)
+        page = super().inbox(account, channel, self.page_size)
         self.after()
         return page
 
@@ -76,6 +82,14 @@ class Clock:
 def watched() -> Iterator[Watched]:
     with Watched() as infobip:
         yield infobip
+
+
+@pytest.fixture(params=Channel)
+def channel(request: pytest.FixtureRequest, watched: Watched) -> Channel:
+    """Each in turn, as the one that is watched."""
+    found = Channel(request.param)
+    watched.channels = {found}
+    return found
 
 
 @pytest.fixture
@@ -112,7 +126,7 @@ def pulls(
 
 @pytest.fixture
 def pulling(session: Session, sandbox_lane: MadeLane) -> MadeLane:
-    """A lane whose credential's inbox is asked."""
+    """A lane whose credential's inboxes are asked."""
     pull_with(session, sandbox_lane, "key-1")
     return sandbox_lane
 
@@ -123,7 +137,7 @@ def pull_with(session: Session, lane: MadeLane, key: str) -> None:
 
 
 def elsewhere(sandbox: str) -> str:
-    """The host of another account. Both have the one inbox of the sandbox."""
+    """The host of another account. Both have the inboxes of the sandbox."""
     return sandbox.replace("127.0.0.1", "localhost")
 
 
@@ -177,6 +191,33 @@ def test_what_waits_is_stored_settled_and_answered_and_its_lane_is_nudged(
         (pulling.id, "reply", OURS, to) for to in ("919900000001", "919900000002", "919900000002")
     ]  # fmt: skip
     assert nudged == [(pulling.id, "transactional")]
+
+
+def test_a_pulled_mms_is_stored_with_its_media_and_answered_by_sms(
+    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, nudged: list[tuple[UUID, str]]
+) -> None:
+    picture = {"content_type": "image/jpeg", "url": "https://media.example.org/1"}
+    left_waiting(sandbox, "STOP", channel="mms", media=[picture])
+    pulls.pull(BUDGET_SECONDS)
+    assert stored(session) == [("STOP", "opt_out")]
+    ((channel, media),) = session.execute(text("SELECT channel, media FROM inbound_message")).all()
+    assert (channel, media) == ("mms", [{"content_type": "image/jpeg", "value": picture["url"]}])
+    assert consents(session) == {"919900000001": "opted_out"}
+    ((lane_id, channel),) = session.execute(
+        text("SELECT m.lane_id, l.channel FROM message m JOIN lane l ON l.id = lane_id")
+    )
+    assert (lane_id, channel) == (pulling.id, "sms")
+    assert nudged == [(pulling.id, "transactional")]
+
+
+def test_mms_that_fill_a_page_are_followed_by_the_next_page_at_once(
+    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched
+) -> None:
+    """Infobip does not tell how many more wait."""
+    watched.channels = {Channel.MMS}
+    left_waiting(sandbox, *(f"word {n}" for n in range(2 * MOST_INBOX_MESSAGES[Channel.MMS] + 1)), channel="mms")
+    pulls.pull(BUDGET_SECONDS)
+    assert (waiting(sandbox), len(watched.asked)) == (0, 3)
 
 
 def test_nothing_is_stored_twice(session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls) -> None:
@@ -306,9 +347,9 @@ def test_on_the_shared_host_a_key_stands_for_an_account(
     def no_network() -> None:
         raise NotSent("no connection to Infobip")
 
-    watched.before = no_network
+    watched.channels, watched.before = {*Channel}, no_network
     pulls.pull(BUDGET_SECONDS)
-    assert watched.asked == asked
+    assert watched.asked == [key for key in asked for _ in Channel]
 
 
 def test_where_a_key_is_refused_the_accounts_next_one_is_tried_at_once(
@@ -360,9 +401,15 @@ def test_a_credential_whose_key_cannot_be_decrypted_gets_what_another_one_of_its
 
 
 def test_a_page_outlives_a_database_that_goes_away_before_its_commit_and_nothing_is_asked_for_meanwhile(
-    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched, postgres: EmbeddedPostgres
+    session: Session,
+    pulling: MadeLane,
+    sandbox: str,
+    pulls: Pulls,
+    watched: Watched,
+    postgres: EmbeddedPostgres,
+    channel: Channel,
 ) -> None:
-    left_waiting(sandbox, "STOP")
+    left_waiting(sandbox, "STOP", channel=channel)
     watched.after = postgres.stop
     try:
         for _ in range(2):
@@ -379,9 +426,9 @@ def test_a_page_outlives_a_database_that_goes_away_before_its_commit_and_nothing
 
 
 def test_a_page_that_is_not_stored_is_said_and_goes_before_anything_new(
-    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched
+    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched, channel: Channel
 ) -> None:
-    left_waiting(sandbox, "one")
+    left_waiting(sandbox, "one", channel=channel)
     watched.after = lambda: lock(session, "inbound_message")
     with capture_logs() as logs, pytest.raises(OperationalError):
         pulls.pull(BUDGET_SECONDS)
@@ -396,6 +443,22 @@ def test_a_page_that_is_not_stored_is_said_and_goes_before_anything_new(
     assert seen == [[("one", "none")]]
 
 
+def test_while_a_page_of_one_channel_is_not_stored_what_waits_in_the_other_stays_at_infobip(
+    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched
+) -> None:
+    left_waiting(sandbox, "one")
+    left_waiting(sandbox, "two", channel="mms")
+    watched.after = lambda: lock(session, "inbound_message")
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            pulls.pull(BUDGET_SECONDS)
+    assert waiting(sandbox) == 1
+    session.rollback()
+    watched.after = lambda: None
+    pulls.pull(BUDGET_SECONDS)
+    assert stored(session) == [("one", "none"), ("two", "none")]
+
+
 def test_a_database_that_takes_it_a_moment_later_is_waited_for(
     session: Session, pulling: MadeLane, sandbox: str, impatient: Engine, watched: Watched, fresh_settings: Settings
 ) -> None:
@@ -407,9 +470,9 @@ def test_a_database_that_takes_it_a_moment_later_is_waited_for(
 
 
 def test_a_worker_that_stops_stores_what_it_has_in_memory(
-    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched
+    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched, channel: Channel
 ) -> None:
-    left_waiting(sandbox, "STOP")
+    left_waiting(sandbox, "STOP", channel=channel)
     watched.after = lambda: lock(session, "inbound_message")
     with pytest.raises(OperationalError):
         pulls.pull(BUDGET_SECONDS)
@@ -492,7 +555,7 @@ def test_an_entry_that_nobody_can_use_is_kept_for_a_person_and_its_neighbours_ar
 ) -> None:
     good = {"messageId": "m-1", "from": "919900000001", "to": OURS, "text": "STOP"}
     page = read_inbox_page(orjson.dumps({"results": [17, good, {"text": "from nobody"}], "pendingMessageCount": 0}))
-    monkeypatch.setattr(watched, "inbox", lambda _: page)
+    monkeypatch.setattr(watched, "inbox", lambda _, channel: page if channel is Channel.SMS else InboxPage([], 0))
     pulls.pull(BUDGET_SECONDS)
     assert stored(session) == [("STOP", "opt_out")]
     assert session.execute(text("SELECT body FROM unmatched_report ORDER BY id")).scalars().all() == [
@@ -575,8 +638,8 @@ def test_a_key_that_cannot_be_decrypted_is_said_and_stops_no_other(
     left_waiting(sandbox, "STOP")
     with capture_logs() as logs:
         pulls.pull(BUDGET_SECONDS)
-    assert [(line["event"], line["credential_id"]) for line in logs] == [
-        ("inbox_unreachable", str(unreadable.credential_id))
+    assert [(line["event"], line["credential_id"], line["channel"]) for line in logs] == [
+        ("inbox_unreachable", str(unreadable.credential_id), channel) for channel in Channel
     ]
     assert stored(session) == [("STOP", "opt_out")]
 
@@ -592,6 +655,23 @@ def test_one_that_failed_is_asked_after_those_that_answer(
     pulls.pull(BUDGET_SECONDS)
     pulls.pull(BUDGET_SECONDS)
     assert watched.asked == ["key-1", "key-1"]
+
+
+def test_a_silent_account_has_one_turn_for_both_its_inboxes(
+    session: Session, pulling: MadeLane, sandbox: str, pulls: Pulls, watched: Watched, clock: Clock
+) -> None:
+    """Else the others would wait for it twice."""
+    pull_with(session, make_lane(session, name="silent", base_url=elsewhere(sandbox)), "silent-key")
+
+    def keep_silent() -> None:
+        if watched.asked[-1] == "silent-key":
+            clock.pass_by(20.0)
+            raise OutcomeUncertain("no answer from Infobip within the deadline")
+
+    watched.channels, watched.before = {*Channel}, keep_silent
+    pulls.pull(BUDGET_SECONDS)
+    pulls.pull(BUDGET_SECONDS)
+    assert watched.asked == ["silent-key", "key-1", "key-1", "silent-key"]
 
 
 @pytest.mark.parametrize("is_refused", [True, False], ids=["key refused", "account in trouble"])
@@ -622,31 +702,47 @@ def test_what_was_in_an_answer_that_never_came_is_lost_and_said(
         Pulls(engine, hasty, fresh_settings, lambda *_: None).pull(BUDGET_SECONDS)
     set_faults(sandbox)
     pulls.pull(BUDGET_SECONDS)
-    assert [(line["event"], line["code"]) for line in logs] == [("inbox_unreachable", "unknown_fate")]
+    assert [(line["event"], line["channel"], line["code"]) for line in logs] == [
+        ("inbox_unreachable", channel, "unknown_fate") for channel in Channel
+    ]
     assert (waiting(sandbox), stored(session)) == (0, [])
 
 
-class Gateway(BaseHTTPRequestHandler):
-    """Answers whatever it is asked with a page for people."""
+PAGE_FOR_PEOPLE = b"<html>The service is being moved</html>"
+EMPTY_PAGE = b'{"results": []}'
 
-    page = b"<html>The service is being moved</html>"
 
+class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.page)))
+        assert isinstance(self.server, Stranger)
+        status, page = self.server.answers[Channel(self.path.split("/")[1])]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(page)))
         self.end_headers()
-        self.wfile.write(self.page)
+        self.wfile.write(page)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
+class Stranger(ThreadingHTTPServer):
+    """Answers each inbox as it is told; until then, whatever it is asked, with a page for people."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = dict.fromkeys(Channel, (200, PAGE_FOR_PEOPLE))
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
 @pytest.fixture
-def gateway() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+def stranger() -> Iterator[Stranger]:
+    with Stranger() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield server
         server.shutdown()
         thread.join()
 
@@ -655,11 +751,18 @@ def unreadable_pages() -> float:
     return REGISTRY.get_sample_value("delivery_inbound_pulls_total", {"outcome": "unreadable"}) or 0.0
 
 
-def test_an_answer_that_is_no_page_is_kept_for_a_person_and_its_account_waits_longer_each_time(
-    session: Session, pulling: MadeLane, pulls: Pulls, watched: Watched, clock: Clock, gateway: str
+def test_an_answer_that_is_no_page_is_kept_for_a_person_and_its_inbox_waits_longer_each_time(
+    session: Session,
+    pulling: MadeLane,
+    pulls: Pulls,
+    watched: Watched,
+    clock: Clock,
+    stranger: Stranger,
+    channel: Channel,
 ) -> None:
+    stranger.answers = dict.fromkeys(Channel, (200, EMPTY_PAGE)) | {channel: (200, PAGE_FOR_PEOPLE)}
     for name, key in {"behind": "key-2", "too": "key-3"}.items():
-        pull_with(session, make_lane(session, name=name, base_url=gateway), key)
+        pull_with(session, make_lane(session, name=name, base_url=stranger.base_url), key)
     counted = unreadable_pages()
     with capture_logs() as logs:
         for _ in range(60):
@@ -667,7 +770,69 @@ def test_an_answer_that_is_no_page_is_kept_for_a_person_and_its_account_waits_lo
             clock.pass_by(5.0)
     assert {key: watched.asked.count(key) for key in watched.asked} == {"key-1": 60, "key-3": 7}
     assert unreadable_pages() - counted == 7
-    assert [line["event"] for line in logs] == ["inbox_unreadable"] * 7
+    assert [(line["event"], line["channel"]) for line in logs] == [("inbox_unreadable", channel)] * 7
     session.rollback()
     kept = session.execute(text("SELECT DISTINCT reason, body, count(*) OVER () FROM unmatched_report")).all()
-    assert kept == [("inbound: unreadable page", Gateway.page.decode(), 7)]
+    assert kept == [("inbound: unreadable page", PAGE_FOR_PEOPLE.decode(), 7)]
+
+
+# Two inboxes of an account, of which one is in trouble
+
+
+def page_of_one(channel: Channel) -> bytes:
+    content = {Channel.SMS: {"text": "STOP"}, Channel.MMS: {"message": [{"value": "STOP"}]}}
+    return orjson.dumps({"results": [{"messageId": "m-1", "from": "919900000001", "to": OURS, **content[channel]}]})
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+def test_trouble_with_one_inbox_stops_neither_the_other_nor_any_lane(
+    session: Session, pulls: Pulls, watched: Watched, clock: Clock, stranger: Stranger, channel: Channel, status: int
+) -> None:
+    (other,) = {*Channel} - {channel}
+    pull_with(session, make_lane(session, name="one", base_url=stranger.base_url), "key-1")
+    stranger.answers = {channel: (status, b"{}"), other: (200, EMPTY_PAGE)}
+    watched.channels = {other}
+    for _ in range(20):
+        pulls.pull(BUDGET_SECONDS)
+        clock.pass_by(5.0)
+    assert len(watched.asked) == 20
+    stranger.answers[other] = (200, page_of_one(other))
+    pulls.pull(BUDGET_SECONDS)
+    assert stored(session) == [("STOP", "opt_out")]
+    assert session.execute(text("SELECT count(*) FROM lane WHERE kind IS NOT NULL")).scalar_one() == 0
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_key_without_mms_is_asked_with_ever_less_often_down_to_once_an_hour(
+    session: Session, pulls: Pulls, watched: Watched, clock: Clock, stranger: Stranger, status: int
+) -> None:
+    pull_with(session, make_lane(session, name="one", base_url=stranger.base_url), "key-1")
+    stranger.answers = {Channel.SMS: (200, EMPTY_PAGE), Channel.MMS: (status, b"{}")}
+    asked_at: list[float] = []
+    watched.channels, watched.before = {Channel.MMS}, lambda: asked_at.append(clock())
+    for _ in range(40):
+        pulls.pull(BUDGET_SECONDS)
+        clock.pass_by(300.0)
+    pauses = [later - sooner for sooner, later in pairwise(asked_at)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 300.0  # the first tick after the first pause
+    assert pauses[-1] == LONGEST_REFUSED_SECONDS[Channel.MMS]
+
+
+def test_a_key_that_gets_the_scope_of_mms_is_noticed(
+    session: Session, pulls: Pulls, watched: Watched, clock: Clock, stranger: Stranger
+) -> None:
+    pull_with(session, make_lane(session, name="one", base_url=stranger.base_url), "key-1")
+    stranger.answers = {Channel.SMS: (200, EMPTY_PAGE), Channel.MMS: (403, b"{}")}
+    for _ in range(20):
+        pulls.pull(BUDGET_SECONDS)
+        clock.pass_by(LONGEST_REFUSED_SECONDS[Channel.MMS])
+    stranger.answers[Channel.MMS] = (200, page_of_one(Channel.MMS))
+    pulls.pull(BUDGET_SECONDS)
+    assert stored(session) == [("STOP", "opt_out")]
+    stranger.answers[Channel.MMS] = (200, EMPTY_PAGE)
+    watched.channels = {Channel.MMS}
+    watched.asked.clear()
+    for _ in range(3):
+        pulls.pull(BUDGET_SECONDS)
+    assert len(watched.asked) == 3

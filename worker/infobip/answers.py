@@ -82,7 +82,8 @@ def read_log_page(body: bytes, cursor: str | None) -> LogPage:
 
 
 def read_inbox_page(body: bytes) -> InboxPage:
-    """Shape: {"results": [as in a push], "pendingMessageCount"}. Any body is a page."""
+    """Shape: {"results": [messages, inbound.py], "pendingMessageCount", which that for MMS does not give}. Any body
+    is a page."""
     try:
         document = read_json(body)
         messages = parse_messages(document)
@@ -90,3 +91,14 @@ def read_inbox_page(body: bytes) -> InboxPage:
         kept = body[:MOST_UNREADABLE_BYTES].decode(errors="replace")
         return InboxPage([BadItem("unreadable page", kept)], 0, is_readable=False)
     return InboxPage(messages, max(as_int(document.get("pendingMessageCount")) or 0, 0))
+
+
+def read_upload(body: bytes) -> str:
+    """Infobip's ID of a file that was handed over. Shape: {"uploadedContentId"}. Errors: OutcomeUncertain."""
+    try:
+        uploaded_id = as_object(read_json(body)).get("uploadedContentId")
+    except Unreadable as error:
+        raise OutcomeUncertain(f"the upload was answered, but {error}") from error
+    if not isinstance(uploaded_id, str) or not storable(uploaded_id).strip():
+        raise OutcomeUncertain('the upload was answered, but without an "uploadedContentId"')
+    return str(storable(uploaded_id))

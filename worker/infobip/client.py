@@ -2,25 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 from uuid import UUID
 
 import httpx
 
 from worker.errors import CredentialRefused, NotSent, OutcomeUncertain
 from worker.infobip.account import Account
-from worker.infobip.answers import Answer, InboxPage, LogPage, read_answer, read_inbox_page, read_log_page
+from worker.infobip.answers import (
+    Answer,
+    InboxPage,
+    LogPage,
+    read_answer,
+    read_inbox_page,
+    read_log_page,
+    read_upload,
+)
 from worker.infobip.http_errors import raise_for_status
-from worker.infobip.payloads import MOST_INBOX_MESSAGES, SendRequest, inbox_query, log_query
+from worker.infobip.payloads import MOST_INBOX_MESSAGES, SendRequest, inbox_query, log_query, upload_headers
 from worker.metrics import submission_seconds
 from worker.words import Channel
 
 CONNECT_SECONDS = 5.0
 POOL_SECONDS = 2.0
 KEEPALIVE_SECONDS = 20.0
+UPLOAD_PIECE_BYTES = 64 * 1024
 LOGS_SECONDS = 10.0  # for a page of the logs: asking again costs nothing, and others wait
 
 
@@ -90,8 +100,9 @@ class Infobip:
         raise_for_status(response.status_code, response.headers, response.content, channel, None)
         return read_log_page(response.content, cursor)
 
-    def inbox(self, account: Account, limit: int = MOST_INBOX_MESSAGES) -> InboxPage:
-        """The inbound messages of the last 48 hours that nobody has asked for yet, at most `limit`. Errors: SendError.
+    def inbox(self, account: Account, channel: Channel, limit: int | None = None) -> InboxPage:
+        """The channel's inbound messages of the last 48 hours that nobody has asked for yet, at most `limit`, else a
+        whole page. Errors: SendError.
 
         What is answered is gone at Infobip: store it before anything else, readable or not. So is what an answer held
         that was lost on its way (OutcomeUncertain), hence it may take the whole request time-out. A refused key or
@@ -99,10 +110,22 @@ class Infobip:
 
         Source: Infobip, its inbox: each message is given once.
         """
-        path, query = inbox_query(limit)
+        path, query = inbox_query(channel, limit or MOST_INBOX_MESSAGES[channel])
         response = self._call(account, "GET", path, self._timeout, params=query)
-        raise_for_status(response.status_code, response.headers, response.content, Channel.SMS, None)
+        raise_for_status(response.status_code, response.headers, response.content, channel, None)
         return read_inbox_page(response.content)
+
+    def upload(
+        self, account: Account, file: IO[bytes], content_id: str, media_type: str, byte_count: int, kept: timedelta
+    ) -> str:
+        """Hand over the file from where it stands, for MMS to refer to as long as it is kept. Infobip's ID of it.
+
+        Errors: SendError. What may have arrived all the same (OutcomeUncertain) nobody refers to, and goes by itself.
+        """
+        path, headers = upload_headers(content_id, media_type, byte_count, kept)
+        response = self._call(account, "POST", path, self._timeout, content=_pieces(file), headers=headers)
+        raise_for_status(response.status_code, response.headers, response.content, Channel.MMS, None)
+        return read_upload(response.content)
 
     def _call(
         self,
@@ -133,6 +156,11 @@ class Infobip:
                     limit.reschedule(ends)
 
             return await self._client.request(method, url, extensions={"trace": trace}, **options)
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := file.read(UPLOAD_PIECE_BYTES):
+        yield piece
 
 
 @contextmanager

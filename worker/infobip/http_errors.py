@@ -55,10 +55,11 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _words(document: dict[str, Any]) -> str:
-    """What an error body says, for people: flat (`description`, `action`) or nested (`serviceException.text`)."""
+    """What an error body says, for people: flat (`description`, `action`), nested (`serviceException.text`), or that of
+    a refused upload (`errorMessage`)."""
     nested = _nested(document)
     words = [document.get("errorCode"), document.get("description"), document.get("action")]
-    words += [nested.get("messageId"), nested.get("text")]
+    words += [nested.get("messageId"), nested.get("text"), document.get("errorMessage")]
     said = ". ".join(word for word in words if isinstance(word, str) and word)
     return said[:MOST_WORDS] or "no explanation"
 

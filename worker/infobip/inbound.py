@@ -2,7 +2,7 @@
 never its neighbours.
 
 An SMS has one shape, pushed or asked for (`MO_JSON_2`). An MMS has "message" where an SMS has "text": pushed
-(`MO_MMS_2`) it is a list of parts, asked for it is a text that holds JSON with "mms_parts".
+(`MO_MMS_2`) it is a list of parts, asked for it is a text that holds JSON with "mms_parts" and a "subject".
 """
 
 import hashlib
@@ -128,9 +128,11 @@ def _rebuilt(item: dict[str, Any]) -> str | None:
 
 
 def _mms_content(message: str | list[Any] | dict[str, Any]) -> tuple[str | None, list[dict[str, Any]]]:
-    """Its text parts as one text, and what else it has. A text that holds no parts is taken for what was written."""
-    parts = _parts(message)
-    if parts is None:
+    """Its text parts as one text, and what else it has. Without a word in them, what was written is the subject. A text
+    that holds no parts is taken for what was written."""
+    document = {"mms_parts": message} if isinstance(message, list) else _document(message)
+    parts = document.get("mms_parts")
+    if not isinstance(parts, list):
         return _cut(message, MOST_TEXT), []
     texts: list[str] = []
     media: list[dict[str, Any]] = []
@@ -140,18 +142,19 @@ def _mms_content(message: str | list[Any] | dict[str, Any]) -> tuple[str | None,
             texts.append(text)
         elif part and len(media) < MOST_MEDIA:
             media.append(_medium(part))
-    return ("\n".join(texts)[:MOST_TEXT] if texts else None), media
+    written = "\n".join(texts)[:MOST_TEXT] if texts else None
+    if not (written or "").strip():
+        written = _cut(document.get("subject"), MOST_TEXT) or written
+    return written, media
 
 
-def _parts(message: str | list[Any] | dict[str, Any]) -> list[Any] | None:
-    if isinstance(message, list):
+def _document(message: str | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(message, dict):
         return message
     try:
-        document = read_json(message.encode(errors="replace")) if isinstance(message, str) else message
+        return as_object(read_json(message.encode(errors="replace")))
     except Unreadable:
-        return None
-    parts = as_object(document).get("mms_parts")
-    return parts if isinstance(parts, list) else None
+        return {}
 
 
 def _is_text(part: dict[str, Any]) -> bool:

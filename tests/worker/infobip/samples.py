@@ -1,6 +1,7 @@
 """What these tests send, what Infobip sends of inbound messages, and whatever JSON can hold."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,15 +9,20 @@ from hypothesis import strategies as st
 
 from worker.ids import new_id
 from worker.infobip.payloads import Content, Outgoing
+from worker.windows import Window
 
+NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
 BULK = UUID("01a20405-ce9f-74a6-bc29-443efafb1900")
 HOOK = "https://example.org/webhooks/infobip/x/y/reports"
 CONTENT = Content(
     sender="KITEBK",
     text="Your parcel is on its way",
+    mms=None,
     callback_data="order-5512",
     principal_entity_id="1201150000000000001",
     content_template_id="1207160000000000001",
+    transliteration=None,
+    language=None,
 )
 
 # As handsets write, and Infobip hands over: an SMS has one form, pushed or asked for; an MMS has one of each.
@@ -83,6 +89,11 @@ anything = st.recursive(
 
 
 def outgoing(
-    recipient: str = "919900000001", *, number: int = 1, remaining_seconds: float = 3600.9, **content: str | None
+    recipient: str = "919900000001",
+    *,
+    number: int = 1,
+    remaining_seconds: float = 3600.9,
+    window: Window | None = None,
+    **content: str | None,
 ) -> Outgoing:
-    return Outgoing(new_id(), number, recipient, remaining_seconds, CONTENT._replace(**content))
+    return Outgoing(new_id(), number, recipient, remaining_seconds, CONTENT._replace(**content), window)

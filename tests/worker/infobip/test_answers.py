@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.worker.infobip.samples import INBOUND_SMS
+from tests.worker.infobip.samples import INBOUND_SMS, PULLED_MMS
 from worker.errors import OutcomeUncertain
 from worker.infobip.answers import read_answer, read_inbox_page, read_log_page
 from worker.infobip.inbound import Inbound
@@ -85,6 +85,12 @@ def test_an_inbox_page_is_read_message_by_message() -> None:
     page = read_inbox_page(orjson.dumps({"results": [INBOUND_SMS, None], "messageCount": 2, "pendingMessageCount": 40}))
     assert [type(message) for message in page.messages] == [Inbound, BadItem]
     assert (page.pending_count, page.is_readable) == (40, True)
+
+
+def test_a_page_of_mms_is_read_as_one_of_sms() -> None:
+    page = read_inbox_page(orjson.dumps({"results": [PULLED_MMS, None]}))
+    assert [type(message) for message in page.messages] == [Inbound, BadItem]
+    assert (page.pending_count, page.is_readable) == (0, True)
 
 
 @pytest.mark.parametrize("pending", [None, "many", -1, 1.5, [], 10**30])

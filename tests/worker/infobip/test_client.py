@@ -11,12 +11,12 @@ import httpx
 import orjson
 import pytest
 
-from tests.worker.infobip.samples import BULK, HOOK, outgoing
+from tests.worker.infobip.samples import BULK, HOOK, NOW, outgoing
 from worker.errors import CredentialRefused, NotSent, OutcomeUncertain, RequestRefused, SendError, Throttled
 from worker.infobip.account import Account
 from worker.infobip.client import Infobip
 from worker.infobip.inbound import Inbound
-from worker.infobip.payloads import send_request
+from worker.infobip.payloads import MOST_INBOX_MESSAGES, send_request
 from worker.infobip.reading import BadItem
 from worker.words import Channel
 
@@ -93,7 +93,7 @@ def trickle(connection: socket.socket) -> None:
 
 
 def submit(infobip: Infobip, account: Account) -> object:
-    request = send_request(Channel.SMS, BULK, [outgoing("911"), outgoing("912")], 0.0, HOOK)
+    request = send_request(Channel.SMS, BULK, [outgoing("911"), outgoing("912")], 0.0, HOOK, NOW)
     return infobip.submit(account, Channel.SMS, request, 30.0)
 
 
@@ -231,25 +231,25 @@ def test_an_inbox_that_gives_no_page_is_the_error_that_says_why(
     infobip: Infobip, handle: Callable[[socket.socket], None], error: type[SendError]
 ) -> None:
     with serving(handle) as account, pytest.raises(SendError) as raised:
-        infobip.inbox(account)
+        infobip.inbox(account, Channel.MMS)
     assert type(raised.value) is error
     assert "planted-key" not in str(raised.value)
 
 
 def test_an_answer_of_the_inbox_that_cannot_be_read_is_in_hand(infobip: Infobip) -> None:
     with serving(http(200, b"<html>STOP")) as account:
-        assert infobip.inbox(account) == ([BadItem("unreadable page", "<html>STOP")], 0, False)
+        assert infobip.inbox(account, Channel.SMS) == ([BadItem("unreadable page", "<html>STOP")], 0, False)
 
 
 def test_infobips_words_about_its_inbox_are_kept(infobip: Infobip) -> None:
     with serving(http(403, NESTED)) as account, pytest.raises(CredentialRefused, match="Refused for a reason"):
-        infobip.inbox(account)
+        infobip.inbox(account, Channel.SMS)
 
 
-def write(sandbox: str, *texts: str) -> None:
+def write(sandbox: str, *texts: str, channel: Channel = Channel.SMS) -> None:
     """A handset writes these to our number, and they wait to be asked for."""
     for text in texts:
-        message = {"from": "919900000001", "to": "919200000009", "text": text}
+        message = {"from": "919900000001", "to": "919200000009", "text": text, "channel": channel}
         httpx.post(sandbox + "/sandbox/inbound", json=message).raise_for_status()
 
 
@@ -262,8 +262,8 @@ def empty_sandbox(sandbox: str) -> str:
 def test_the_inbox_gives_each_message_once_and_in_order(infobip: Infobip, empty_sandbox: str) -> None:
     account = Account(empty_sandbox, "planted-key")
     write(empty_sandbox, "STOP", "Où est mon colis ? 📦", "START")
-    first = infobip.inbox(account, limit=2)
-    second = infobip.inbox(account)
+    first = infobip.inbox(account, Channel.SMS, limit=2)
+    second = infobip.inbox(account, Channel.SMS)
     messages = [message for page in (first, second) for message in page.messages if isinstance(message, Inbound)]
     assert [message.text for message in messages] == ["STOP", "Où est mon colis ? 📦", "START"]
     assert {(message.sender, message.recipient, message.channel) for message in messages} == {
@@ -272,11 +272,30 @@ def test_the_inbox_gives_each_message_once_and_in_order(infobip: Infobip, empty_
     assert len({message.provider_id for message in messages}) == 3
     assert all(message.received_at is not None for message in messages)
     assert (first.pending_count, second.pending_count) == (1, 0)
-    assert infobip.inbox(account) == ([], 0, True)
+    assert infobip.inbox(account, Channel.SMS) == ([], 0, True)
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_each_channel_has_an_inbox_of_its_own(infobip: Infobip, empty_sandbox: str, channel: Channel) -> None:
+    account = Account(empty_sandbox, "planted-key")
+    for one in Channel:
+        write(empty_sandbox, f"by {one}", channel=one)
+    (message,) = infobip.inbox(account, channel).messages
+    assert isinstance(message, Inbound)
+    assert (message.channel, message.text) == (channel, f"by {channel}")
+
+
+def test_mms_are_given_once_a_page_at_a_time_and_no_page_tells_how_many_more_wait(
+    infobip: Infobip, empty_sandbox: str
+) -> None:
+    account, whole = Account(empty_sandbox, "planted-key"), MOST_INBOX_MESSAGES[Channel.MMS]
+    write(empty_sandbox, *(f"picture {n}" for n in range(whole + 1)), channel=Channel.MMS)
+    pages = [infobip.inbox(account, Channel.MMS) for _ in range(3)]
+    assert [(len(page.messages), page.pending_count) for page in pages] == [(whole, 0), (1, 0), (0, 0)]
 
 
 def test_an_inbox_is_asked_for_as_many_as_it_gives_at_once(infobip: Infobip, empty_sandbox: str) -> None:
     account = Account(empty_sandbox, "planted-key")
-    infobip.inbox(account)
+    infobip.inbox(account, Channel.SMS)
     with pytest.raises(RequestRefused):
-        infobip.inbox(account, limit=1001)
+        infobip.inbox(account, Channel.SMS, limit=1001)

@@ -239,6 +239,32 @@ def test_an_mms_is_read_part_by_part(message: Any, text: str | None, media: list
     assert found.sender == "41793026727"
 
 
+def pulled(subject: Any, *texts: Any) -> dict[str, Any]:
+    parts = [{"contentType": "text/plain; charset=utf-8", "value": text} for text in texts]
+    return PULLED_MMS | {"message": json.dumps({"mms_parts": parts, "subject": subject})}
+
+
+@pytest.mark.parametrize(
+    ("subject", "texts", "text"),
+    [
+        ("STOP", [], "STOP"),
+        ("STOP", [""], "STOP"),
+        ("STOP", [" ", "\n"], "STOP"),
+        ("S\0TOP\ud800", [], "STOP?"),
+        ("S" * (MOST_TEXT + 1), [], "S" * MOST_TEXT),
+        ("NoSubject", ["STOP"], "STOP"),
+        (None, [""], ""),
+        (None, [], None),
+        ({"STOP": 1}, [], None),
+    ],
+)
+def test_where_a_pulled_mms_has_no_words_but_its_subject_that_is_what_was_written(
+    subject: Any, texts: list[str], text: str | None
+) -> None:
+    """Some handsets write a subject by themselves: beside other words it must not stand in a keyword's way."""
+    assert read(pulled(subject, *texts)).text == text
+
+
 @pytest.mark.parametrize("given_id", [None, "", "  ", [], 1.5, "i" * (MOST_ID + 1)])
 def test_a_message_without_a_usable_id_has_the_same_one_each_time_it_comes(given_id: Any) -> None:
     item = INBOUND_SMS | {"messageId": given_id, "extra": {"deep": ["\0", "\ud800", 1e300, 2**70]}}

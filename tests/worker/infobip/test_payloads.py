@@ -1,20 +1,27 @@
 """The send request, read back by Infobip's own SDK."""
 
+import json
+from datetime import time
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from infobip_api_client.models import SmsRequest
 
-from tests.worker.infobip.samples import BULK, HOOK, outgoing
+from tests.worker.infobip.samples import BULK, HOOK, NOW, outgoing
+from worker.alphabets import Language
+from worker.hours import DAYS, Hours
 from worker.ids import attempt_id
-from worker.infobip.payloads import Content, Outgoing, SendRequest, send_request
+from worker.infobip.payloads import MOST_INBOX_MESSAGES, Content, Outgoing, SendRequest, inbox_query, send_request
+from worker.mms import Mms, Part
 from worker.models import Batch, Message
+from worker.windows import Window, window_for
 from worker.words import Channel
 
 
 def sent(*messages: Outgoing, elapsed: float = 0.0) -> tuple[SendRequest, SmsRequest]:
-    request = send_request(Channel.SMS, BULK, messages, elapsed, HOOK)
+    request = send_request(Channel.SMS, BULK, messages, elapsed, HOOK, NOW)
     return request, SmsRequest.from_json(request.body.decode())
 
 
@@ -54,9 +61,12 @@ def test_messages_that_differ_only_in_recipient_share_one_entry() -> None:
     assert request.places == [[0, 1, 3], [2]]
 
 
-@pytest.mark.parametrize("field", Content._fields)
+ANOTHER = {"language": '{"code": "TR"}', "transliteration": "GREEK"}
+
+
+@pytest.mark.parametrize("field", [field for field in Content._fields if field != "mms"])
 def test_messages_that_differ_in_any_part_of_their_content_go_out_apart(field: str) -> None:
-    request, _ = sent(outgoing("911"), outgoing("912", **{field: "another"}))
+    request, _ = sent(outgoing("911"), outgoing("912", **{field: ANOTHER.get(field, "another")}))
     assert request.places == [[0], [1]]
     assert len({orjson.dumps({**e, "destinations": []}) for e in orjson.loads(request.body)["messages"]}) == 2
 
@@ -105,3 +115,75 @@ def test_every_message_goes_out_once_with_its_own_values(rows: list[tuple[str | 
         m.wire_id: (m.content.text, m.content.callback_data, int(m.remaining_seconds), m.recipient) for m in messages
     }
     assert sorted(index for group in request.places for index in group) == list(range(len(messages)))
+
+
+def test_texts_go_out_with_the_language_and_transliteration_they_were_counted_by() -> None:
+    language = Language("TR", single_shift=True)._asdict()
+    _, read = sent(outgoing(transliteration="TURKISH", language=json.dumps(language)))
+    content = read.messages[0].content.actual_instance
+    assert content.transliteration == "TURKISH"
+    shifts = content.language
+    assert (shifts.language_code, shifts.single_shift, shifts.locking_shift) == ("TR", True, False)
+
+
+def test_hours_go_out_in_utc_where_infobip_can_express_them() -> None:
+    promotional = window_for(None, is_marketing=True, recipient="919900000001")
+    across_midnight = Window((Hours(time(20), time(2), "UTC"),))
+    request, read = sent(outgoing("911", window=promotional), outgoing("912", window=across_midnight), outgoing("913"))
+    assert request.places == [[0], [1], [2]]
+    hours, *others = (entry.options.delivery_time_window for entry in read.messages)
+    assert (hours.var_from.hour, hours.var_from.minute, hours.to.hour, hours.to.minute) == (4, 30, 15, 30)
+    assert hours.days == list(DAYS)
+    assert others == [None, None]
+
+
+def test_mms_goes_out_in_its_parts_and_without_dlt_ids() -> None:
+    mms = Mms(
+        title="Your parcel",
+        fallback_text="Your parcel is here",
+        parts=(
+            Part("text", "It is here.", "t1"),
+            Part("url", "https://example.org/p.jpg", None, "image/jpeg"),
+            Part("smil", "<smil/>"),
+            Part("uploaded", "f00d", "p2"),
+        ),
+    )
+    message = outgoing("447700900001", text=None, mms=json.dumps(mms.as_json()))
+    request = send_request(Channel.MMS, BULK, [message], 0.0, HOOK, NOW)
+    assert request.path == "/mms/2/messages"
+    assert json.loads(request.body) == {
+        "messages": [
+            {
+                "sender": "KITEBK",
+                "destinations": [{"to": "447700900001", "messageId": message.wire_id}],
+                "content": {
+                    "title": "Your parcel",
+                    "messageSegments": [
+                        {"type": "TEXT", "text": "It is here.", "contentId": "t1"},
+                        {"type": "LINK", "contentUrl": "https://example.org/p.jpg", "contentType": "image/jpeg"},
+                        {"type": "SMIL", "smil": "<smil/>", "contentType": "application/smil"},
+                        {"type": "UPLOADED_REFERENCE", "uploadedContentId": "f00d", "contentId": "p2"},
+                    ],
+                },
+                "options": {"validityPeriod": {"amount": 3600, "timeUnit": "SECONDS"}},
+                "webhooks": {
+                    "delivery": {"url": HOOK, "intermediateReport": True},
+                    "contentType": "application/json",
+                    "callbackData": "order-5512",
+                },
+            }
+        ],
+        "options": {"schedule": {"bulkId": str(BULK)}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("channel", "path"), [(Channel.SMS, "/sms/1/inbox/reports"), (Channel.MMS, "/mms/1/inbox/reports")]
+)
+def test_an_inbox_is_asked_where_its_channel_has_it(channel: Channel, path: str) -> None:
+    assert inbox_query(channel, 7) == (path, {"limit": "7"})
+
+
+def test_pictures_of_a_whole_page_come_in_time() -> None:
+    """MMS of 1 MB, as base64, at 20 Mbit/s, within the request time-out of 20 s."""
+    assert MOST_INBOX_MESSAGES[Channel.MMS] * 1e6 * 4 / 3 * 8 / 20e6 <= 20
