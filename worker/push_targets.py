@@ -1,37 +1,54 @@
-"""Where events may be pushed: https to a public host, or what the administrator of the installation names.
+"""Which URLs of others may be asked: https to a public host, or what the administrator of the installation names.
 
-An endpoint's address is written by whoever has a token of scope admin, and asked from within our network: so an address
-that is not public is refused, unless DELIVERY_ALLOWED_EVENT_HOSTS names its host. What a name leads to is known only
-when it is looked up, which the push does (push_client.py).
+Where events are pushed is written by whoever has a token of scope admin, and a link of an MMS by whoever may send; both
+are asked from within our network. So an address that is not public is refused, unless DELIVERY_ALLOWED_EVENT_HOSTS, or
+DELIVERY_ALLOWED_MEDIA_HOSTS, names its host. What a name leads to is known only when it is looked up, which the request
+does (pinned_http.py).
 """
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 LONGEST_URL = 2_000  # characters
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _INNER_NAMES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".home", ".corp")
-_NAME_IT = "name the host in DELIVERY_ALLOWED_EVENT_HOSTS, if it is meant"
 _UNICAST = ip_network("2000::/3")  # what is outside of it leads inwards, or wraps an IPv4 address
 
 
-def check_url(text: str, allowed: Sequence[str]) -> str:
+class Purpose(NamedTuple):
+    """What a refusal says of URLs that are asked for one purpose."""
+
+    setting: str  # names the hosts that may be private
+    example: str
+    why_no_login: str
+
+    @property
+    def way_out(self) -> str:
+        return f"name the host in {self.setting}, if it is meant"
+
+
+EVENTS = Purpose(
+    "DELIVERY_ALLOWED_EVENT_HOSTS", "https://journeys.example.com/events", "who pushes is shown by the signature"
+)
+
+
+def check_url(text: str, allowed: Sequence[str], purpose: Purpose = EVENTS) -> str:
     """The URL as it is kept. `allowed` holds `host[:port]`: they may be private, and asked over http. Errors:
     ValueError, with what to change."""
     if not text.isascii() or any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError("must be a URL in plain ASCII without spaces: write other characters percent-encoded")
     if len(text) > LONGEST_URL:
         raise ValueError(f"must be at most {LONGEST_URL:,} characters long")
-    url = _split(text)
+    url = _split(text, purpose)
     if is_named(url.hostname or "", port_of(url), allowed):
         return text
     if url.scheme != "https":
-        raise ValueError(f"must begin with https://; {_NAME_IT}")
+        raise ValueError(f"must begin with https://; {purpose.way_out}")
     fault = _fault_of(url.hostname or "")
     if fault:
-        raise ValueError(f"{fault}; {_NAME_IT}")
+        raise ValueError(f"{fault}; {purpose.way_out}")
     return text
 
 
@@ -59,16 +76,16 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def _split(text: str) -> SplitResult:
+def _split(text: str, purpose: Purpose) -> SplitResult:
     try:
         url = urlsplit(text)
         url.port  # noqa: B018 - reading it checks it
     except ValueError as error:
         raise ValueError(f"is not a URL: {error}") from error
     if url.scheme not in _DEFAULT_PORTS or not url.hostname or "\\" in text:
-        raise ValueError("must be a URL such as https://journeys.example.com/events")
+        raise ValueError(f"must be a URL such as {purpose.example}")
     if "@" in url.netloc:
-        raise ValueError("must hold no user and no password: who pushes is shown by the signature")
+        raise ValueError(f"must hold no user and no password: {purpose.why_no_login}")
     if url.fragment or "#" in text:
         raise ValueError("must hold no fragment (#...): it would not be sent")
     return url

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from cli.ports import free_port
 from tests.receivers import Receiver, Reply, receiving
-from worker import push_client
+from worker import pinned_http, push_client
 from worker.push_client import Answer, PushOutcome, push
 
 SECRETS = ("of-the-url", "/events")  # what of a URL may be one
@@ -223,9 +223,9 @@ def certificate(folder: Path, *names: x509.GeneralName) -> tuple[ssl.SSLContext,
 
 @pytest.fixture(autouse=True)
 def tls_read_anew() -> Iterator[None]:
-    push_client._tls.cache_clear()
+    pinned_http.tls.cache_clear()
     yield
-    push_client._tls.cache_clear()
+    pinned_http.tls.cache_clear()
 
 
 def test_https_is_spoken_to_whom_the_authorities_vouch_for_by_name(
