@@ -8,9 +8,9 @@ from time import perf_counter
 
 from rich.console import Console
 
-from worker.dlt_choice import Registry
-from worker.dlt_composing import compose
-from worker.dlt_templates import Category, Pattern, Registered, compile_template
+from worker.dlt.choice import Registry
+from worker.dlt.composing import compose
+from worker.dlt.templates import Category, Pattern, Registered, compile_template
 
 _MOST_VARIABLE = 30
 _VOWELS, _CONSONANTS = "aeiou", "bcdfghklmnprstv"

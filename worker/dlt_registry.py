@@ -5,17 +5,15 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from worker.dlt_screen import Screen, Templates
-from worker.dlt_templates import Category, Registered, compile_template
+from worker.dlt.screen import Screen, Templates
+from worker.dlt.templates import Category, Registered, compile_template
 from worker.models import DltTemplate
 from worker.places import Place
 from worker.settings import settings
 from worker.words import DltPolicy, MessageType
 
-# Differs whenever one was added, changed or deleted.
-_EDITION = text("""
-    SELECT count(*), sum(version), CAST(max(CAST(id AS text)) AS text) FROM dlt_template WHERE deleted_at IS NULL
-""")
+# Differs whenever one was added, changed or deleted: each adds to the sum, in which those that are deleted stay.
+_EDITION = text("SELECT count(*), sum(version), max(CAST(id AS text)) FROM dlt_template")
 _compiled: tuple[tuple[Any, ...], Templates] | None = None  # of this process, the newest
 
 

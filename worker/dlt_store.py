@@ -14,10 +14,10 @@ from sqlmodel import Session, col, select
 
 from worker.columns import column, rows_of
 from worker.db import database_now
-from worker.dlt_columns import Field
-from worker.dlt_import import Export, Key, LeftOut, fault_of
+from worker.dlt.columns import Field
+from worker.dlt.exports import Export, Key, LeftOut, fault_of
+from worker.dlt.templates import Registered
 from worker.dlt_registry import registered
-from worker.dlt_templates import Registered
 from worker.ids import new_id
 from worker.models import DltTemplate
 from worker.refusals import Conflict, NotFound, Refusal
