@@ -36,7 +36,7 @@ _END = text(f"""
     )
     UPDATE message SET
         state = '{State.CANCELLED}', reason = '{BATCH_CANCELLED}', finished_at = statement_timestamp(),
-        next_attempt_at = NULL, held = false
+        next_attempt_at = NULL, leave_before = NULL, held = false
     FROM chunk WHERE message.id = chunk.id
     RETURNING message.id, message.lane_id, message.attempt_count, chunk.state AS was, chunk.reason AS was_reason
 """)

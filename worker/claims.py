@@ -5,6 +5,7 @@ first attempts and retries by `claim`, resubmissions after doubt and the parts o
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,23 +13,39 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import events
+from worker import events, fallbacks
 from worker.events import Told
-from worker.gate import BARRED, BARRED_ENDS_AS, CONSENT_OF, HAS_TIME, LANE_IS_OPEN, STANDS_STILL, WAITS
+from worker.gate import (
+    BARRED,
+    BARRED_ENDS_AS,
+    CONSENT_OF,
+    HAS_TIME,
+    LANE_IS_OPEN,
+    STANDS_STILL,
+    WAITS,
+    WINDOW_IS_OPEN,
+)
 from worker.ids import new_id
 from worker.infobip.payloads import Content, Outgoing
 from worker.lanes import Route
+from worker.reasons import FALLBACK
 from worker.states import State
 from worker.submissions import OpenSubmission
 from worker.tally import Changes
-from worker.words import EventType
+from worker.windows import read_given, window_for
+from worker.words import EventType, MessageType
 
 # What leaves, with everything inherited resolved: the message's own value, else its batch's.
-_OUTGOING = f"""
-    m.id, m.attempt_count, m.recipient,
-    extract(epoch FROM m.expires_at - statement_timestamp())::float8 AS remaining_seconds,
-    {", ".join(f"coalesce(m.{name}, b.{name}) AS {name}" for name in Content._fields)}
-"""
+_OUTGOING_COLUMNS = {
+    "id": "m.id",
+    "attempt_count": "m.attempt_count",
+    "recipient": "m.recipient",
+    "remaining_seconds": "extract(epoch FROM m.expires_at - statement_timestamp())::float8",
+    "parts": "coalesce(m.segment_count, b.segment_count, 1)",
+    "sending_window": "coalesce(m.sending_window, b.sending_window)::text",
+    **{name: f"coalesce(m.{name}, b.{name})::text" for name in Content._fields},
+}
+_OUTGOING = ", ".join(f"{expression} AS {name}" for name, expression in _OUTGOING_COLUMNS.items())
 _read_content = attrgetter(*Content._fields)
 
 _ENDS = " ".join(f"WHEN '{reason}' THEN '{state}'" for reason, state in BARRED_ENDS_AS.items())
@@ -37,12 +54,14 @@ _ENDS = " ".join(f"WHEN '{reason}' THEN '{state}'" for reason, state in BARRED_E
 # gives them other turns (setting_aside.py, cancelling.py, moving.py).
 # What bars a message is asked row by row along that index, and ends it here: it is in the way of no later claim. As a
 # join it would leave the planner a choice, and a wrong guess at what passes makes it sort all that is due for each
-# claim. Nor may two CTEs be joined: of those it knows nothing, and compares each row with each.
+# claim. Nor may two CTEs be joined: of those it knows nothing, and compares each row with each. What has missed its
+# window is named beside what is taken: to ask when that opens again is more than SQL can do.
 _CLAIM = text(f"""
     WITH due AS (
-        SELECT m.id, m.state, m.reason, (
+        SELECT m.id, m.state, m.reason, NOT {WINDOW_IS_OPEN} AS is_missed, (
             SELECT {BARRED}
-            FROM (SELECT CAST(:credential AS uuid) AS credential_id, CAST(:message_type AS text) AS message_type) AS l
+            FROM (SELECT CAST(:credential AS uuid) AS credential_id, CAST(:channel AS text) AS channel,
+                         CAST(:message_type AS text) AS message_type) AS l
             LEFT JOIN batch b ON b.id = m.batch_id LEFT JOIN consent c ON {CONSENT_OF}) AS barred
         FROM message m
         WHERE m.lane_id = :lane AND {WAITS} AND m.next_attempt_at <= statement_timestamp() AND {HAS_TIME}
@@ -53,7 +72,7 @@ _CLAIM = text(f"""
         FOR UPDATE OF m SKIP LOCKED
     ), taken AS (
         SELECT * FROM due WHERE barred IS NOT NULL
-        UNION ALL (SELECT * FROM due WHERE barred IS NULL LIMIT :limit)
+        UNION ALL (SELECT * FROM due WHERE barred IS NULL AND NOT is_missed LIMIT :limit)
     ), opened AS (
         INSERT INTO submission (id, bulk_ids, lane_id, credential_version, message_count, opened_at, lease_until)
         SELECT :submission, ARRAY[CAST(:submission AS uuid)], :lane, :version, count(*), statement_timestamp(),
@@ -66,6 +85,7 @@ _CLAIM = text(f"""
             reason = coalesce(barred, message.reason),
             attempt_count = attempt_count + CASE WHEN barred IS NULL THEN 1 ELSE 0 END,
             next_attempt_at = CASE WHEN barred IS NULL THEN next_attempt_at END,
+            leave_before = CASE WHEN barred IS NULL THEN leave_before END,
             finished_at = CASE WHEN barred IS NOT NULL THEN statement_timestamp() END
         FROM taken WHERE message.id = taken.id
         RETURNING message.*, taken.state AS was, taken.reason AS was_reason, barred
@@ -77,8 +97,11 @@ _CLAIM = text(f"""
             submission_id = excluded.submission_id, started_at = excluded.started_at,
             answered_at = NULL, outcome = NULL, code = NULL, detail = NULL
     )
-    SELECT {_OUTGOING}, m.batch_id, m.was, m.was_reason, m.barred
+    SELECT {_OUTGOING}, m.batch_id, m.was, m.was_reason, m.barred, false AS is_missed
     FROM moved m LEFT JOIN batch b ON b.id = m.batch_id
+    UNION ALL
+    SELECT id, {", ".join("NULL" for _ in _OUTGOING_COLUMNS)}, NULL, NULL, NULL, true
+    FROM due WHERE barred IS NULL AND is_missed
 """)
 
 # A look at the logs may have taken them just now, without their messages' locks: it then finds that they have gone on.
@@ -98,10 +121,17 @@ _REOPEN = text(f"""
 
 
 class Claimed(NamedTuple):
-    """What was taken: the submission that leaves, if any, and how many messages were ended instead, being barred."""
+    """What was taken: the submission that leaves, if any, and how many messages were ended instead, being barred; and
+    which have missed their windows, and stand as they did: they are due until missed_windows.py has seen to them."""
 
     submission: OpenSubmission | None
     ended: int = 0
+    missed: tuple[UUID, ...] = ()
+
+    @property
+    def others(self) -> int:
+        """How many were due besides those that leave."""
+        return self.ended + len(self.missed)
 
 
 def claim(
@@ -115,10 +145,10 @@ def claim(
     reach: int | None = None,
 ) -> Claimed:
     """Take up to `limit` due messages of the lane through the gate and open their submission; those that are barred end
-    instead. Nothing of both where nothing is due.
+    instead, and those that missed their windows are named. Nothing of it all where nothing is due.
 
-    `reach`: of so many due ones, `limit` unless more are given, all that are barred end. It is for a lane that lets few
-    through and has many barred ones before them.
+    `reach`: of so many due ones, `limit` unless more are given, all that are barred end and all that missed their
+    windows are named. It is for a lane that lets few through and has many such before them.
 
     One statement. Other workers' locked rows are skipped. The caller commits before anything leaves. A crash before
     that commit leaves nothing; one after it leaves an open submission, which recovery.abandon finds by its lease.
@@ -129,6 +159,7 @@ def claim(
         {
             "lane": route.lane_id,
             "credential": route.credential_id,
+            "channel": route.channel,
             "message_type": route.message_type,
             "limit": limit,
             "reach": max(limit, reach or 0),
@@ -138,21 +169,20 @@ def claim(
             "is_probe": is_probe,
         },
     ).all()
-    if not rows:
-        return Claimed(None)
-    changes = Changes()
-    for (batch_id, was, was_reason, barred), n in Counter(
-        (row.batch_id, row.was, row.was_reason, row.barred) for row in rows
-    ).items():
-        changes.left((route.lane_id, batch_id), was, was_reason, n)
-        changes.entered((route.lane_id, batch_id), BARRED_ENDS_AS.get(barred, State.SENDING), barred, n)
-    ended = [row for row in rows if row.barred is not None]
+    missed = tuple(row.id for row in rows if row.is_missed)
+    moved = [row for row in rows if not row.is_missed] if missed else rows
+    if not moved:
+        return Claimed(None, missed=missed)
+    ended = [row for row in moved if row.barred is not None]
+    changes = _counted(route, moved)
     events.tell(session, (_end_of(row) for row in ended))
+    fallbacks.send([row.id for row in ended if row.barred == FALLBACK], session, changes)
     changes.write(session)
-    leaving = [_outgoing(row) for row in rows if row.barred is None]
+    leaving = [_outgoing(route, row) for row in moved if row.barred is None]
     if not leaving:
-        return Claimed(None, len(ended))
-    return Claimed(OpenSubmission(submission, route, [submission], leaving, now_monotonic, is_probe), len(ended))
+        return Claimed(None, len(ended), missed)
+    opened = OpenSubmission(submission, route, [submission], leaving, now_monotonic, is_probe)
+    return Claimed(opened, len(ended), missed)
 
 
 def reopen(
@@ -187,18 +217,31 @@ def reopen(
             "lease": lease_seconds,
         },
     ).all()
-    return OpenSubmission(submission, route, bulk_ids, [_outgoing(row) for row in rows], now_monotonic, is_probe)
+    return OpenSubmission(submission, route, bulk_ids, [_outgoing(route, row) for row in rows], now_monotonic, is_probe)
+
+
+def _counted(route: Route, moved: Sequence[Any]) -> Changes:
+    changes = Changes()
+    for (batch_id, was, was_reason, barred), n in Counter(
+        (row.batch_id, row.was, row.was_reason, row.barred) for row in moved
+    ).items():
+        changes.left((route.lane_id, batch_id), was, was_reason, n)
+        changes.entered((route.lane_id, batch_id), BARRED_ENDS_AS.get(barred, State.SENDING), barred, n)
+    return changes
 
 
 def _end_of(row: Any) -> Told:
     return Told(EventType(f"message.{BARRED_ENDS_AS[row.barred]}"), row.id, row.attempt_count, row.barred)
 
 
-def _outgoing(row: Any) -> Outgoing:
+def _outgoing(route: Route, row: Any) -> Outgoing:
+    is_marketing = route.message_type == MessageType.MARKETING
     return Outgoing(
         message_id=row.id,
         number=row.attempt_count,
         recipient=row.recipient,
         remaining_seconds=row.remaining_seconds,
         content=Content(*_read_content(row)),
+        window=window_for(read_given(row.sending_window), is_marketing=is_marketing, recipient=row.recipient),
+        parts=row.parts,
     )

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from worker import fates
 from worker.locking import LockedMessage
-from worker.look_times import ABSENT_FOR, LOGS_REACH_BACK, missing_report_look
+from worker.look_times import LOGS_REACH_BACK, missing_report_look
 from worker.reasons import ACCOUNT_CHANGED, UNKNOWN_FATE
 from worker.retry import LEAST_REMAINING
 from worker.settings import Settings
@@ -35,8 +35,8 @@ def absent_once_more(transitions: Transitions, message: LockedMessage, settings:
         fates.stay_in_doubt(transitions, message, looks, delays[looks] - delays[looks - 1])
     elif message.barred is not None or message.expires_at < transitions.now + LEAST_REMAINING:
         fates.end_unsent(transitions, message)
-    elif not message.may_leave:  # not now, and yet perhaps: the last look is made again
-        fates.stay_in_doubt(transitions, message, len(delays) - 1, ABSENT_FOR)
+    elif not message.may_leave:  # not now, and yet perhaps
+        fates.wait_absent(transitions, message, len(delays) - 1)
     else:
         fates.absent(transitions, message, looks)
         return True

@@ -8,7 +8,9 @@ here, with the message locked; `Transitions.write` then writes all steps at once
     end_replay                    it replays a message that has arrived after all
     fail, refuse                  an attempt failed: the retry rule decides; the same message would fail again
     release                       known not to have been sent: as it was before
+    postpone                      its window is closed: its turn is when that opens, or it ends
     doubt, stay_in_doubt, absent  nobody knows; nor do the logs; and they show it at no look
+    wait_absent                   at no look, and it may not go out again now: the last look is made once more
     end_unsent, expire            it never left, and is not to leave any more
     leave_unconfirmed             the recipient may have it, and nobody will ever know
     note_overtaken                an earlier attempt delivered it: how the current one stands is all that is left to say
@@ -24,10 +26,19 @@ from worker.infobip.statuses import Verdict
 from worker.locking import LockedMessage
 from worker.look_times import ABSENT_FOR, missing_report_look
 from worker.metrics import retries_scheduled_total
-from worker.reasons import DELIVERED_LATE, REFUSED, SOURCE_DELIVERED, UNKNOWN_FATE
+from worker.reasons import (
+    DELIVERED_LATE,
+    FALLBACK,
+    REFUSED,
+    SOURCE_DELIVERED,
+    UNKNOWN_FATE,
+    VALIDITY_OVER,
+    WINDOW_CLOSED,
+)
 from worker.settings import Settings
 from worker.states import FINAL, State
 from worker.transitions import Transitions
+from worker.windows import Turn
 from worker.words import MOST_WORDS, UNSETTLED, AttemptOutcome
 
 SOONEST_LOOK = timedelta(seconds=1)
@@ -75,14 +86,32 @@ def fail(
         message.validity,
         settings.retry_schedule,
         random.random(),
+        message.window,
     )
     next_at = decision.at if isinstance(decision, retry.RetryAt) and message.barred is None else None
     transitions.tell_failure(message, verdict.code, next_at)
-    if isinstance(decision, retry.End):
+    if message.barred is None and message.has_fallback and verdict.refuses_mms:
+        _fall_back(transitions, message)
+    elif isinstance(decision, retry.End) and not decision.is_by_window:
         transitions.move(message, decision.state, verdict.code)
-    elif not _end_if_barred(transitions, message):
-        transitions.move(message, State.RETRYING, verdict.code, next_attempt_at=decision.at, slots=decision.slots)
+    elif _end_if_barred(transitions, message):
+        return
+    elif isinstance(decision, retry.End):
+        transitions.move(message, decision.state, WINDOW_CLOSED)
+    else:
+        _retry(transitions, message, decision, verdict.code)
         retries_scheduled_total.labels(verdict.code if verdict.is_known else "other").inc()
+
+
+def _retry(transitions: Transitions, message: LockedMessage, decision: retry.RetryAt, code: str) -> None:
+    transitions.move(
+        message,
+        State.RETRYING,
+        code,
+        next_attempt_at=decision.at,
+        leave_before=decision.leave_before,
+        slots=decision.slots,
+    )
 
 
 def refuse(transitions: Transitions, message: LockedMessage, words: str) -> None:
@@ -96,7 +125,7 @@ def release(
     transitions: Transitions, message: LockedMessage, settings: Settings, *, next_attempt_at: datetime | None = None
 ) -> None:
     """Known not to have been sent: as it was before, with its turn unless another is given, and the number goes out
-    again.
+    again. Where its window closed meanwhile, or is to be asked for another turn, the claim finds that.
 
     An attempt that was in doubt before stays so: this request did not reach Infobip, an earlier one may have.
     """
@@ -112,8 +141,21 @@ def release(
         State.RETRYING if before else State.QUEUED,
         message.reason,
         next_attempt_at=next_attempt_at or message.next_attempt_at,
+        leave_before=message.leave_before and (next_attempt_at or message.leave_before),
         number=before,
     )
+
+
+def postpone(transitions: Transitions, message: LockedMessage) -> None:
+    """It waits, and missed its window: its turn is at the next opening, or it ends where that comes too late.
+
+    Never before its validity begins: a scheduled one for which no opening was found is due as soon as it is stored.
+    """
+    turn = retry.first_turn(message.window, max(transitions.now, message.begins_at), message.expires_at)
+    if isinstance(turn, Turn):
+        transitions.give_turn(message, turn)
+    else:
+        _run_out(transitions, message, turn, VALIDITY_OVER)
 
 
 def doubt(transitions: Transitions, message: LockedMessage, settings: Settings, detail: str | None = None) -> None:
@@ -138,6 +180,21 @@ def absent(transitions: Transitions, message: LockedMessage, looks: int) -> None
     """The logs did not show it at any look: it goes out again before its next one is due, or is asked about anew."""
     look_at = _next_look(transitions, message, ABSENT_FOR)
     transitions.settle(message.id, message.number, AttemptOutcome.ABSENT, UNKNOWN_FATE, look_at=look_at, looks=looks)
+
+
+def wait_absent(transitions: Transitions, message: LockedMessage, looks: int) -> None:
+    """The logs did not show it at any look, and it may not leave now: the last of its looks is made again, before it
+    does. While its window is closed that is at the next opening; where that comes too late, it ends."""
+    if message.is_window_open:
+        stay_in_doubt(transitions, message, looks, ABSENT_FOR)
+        return
+    turn = retry.first_turn(message.window, transitions.now, message.expires_at)
+    if isinstance(turn, Turn):
+        transitions.give_turn(message, turn)
+        stay_in_doubt(transitions, message, looks, turn.at - transitions.now)
+    else:
+        transitions.settle(message.id, message.number, AttemptOutcome.RELEASED, UNKNOWN_FATE)
+        _run_out(transitions, message, turn, UNKNOWN_FATE)
 
 
 def end_unsent(transitions: Transitions, message: LockedMessage) -> None:
@@ -181,8 +238,25 @@ def _end_if_barred(transitions: Transitions, message: LockedMessage) -> bool:
     """What the gate bars for good is not sent again, whatever brought it back."""
     if message.barred is None:
         return False
-    transitions.move(message, BARRED_ENDS_AS[message.barred], message.barred)
+    if message.barred == FALLBACK:
+        _fall_back(transitions, message)
+    else:
+        transitions.move(message, BARRED_ENDS_AS[message.barred], message.barred)
     return True
+
+
+def _run_out(transitions: Transitions, message: LockedMessage, end: retry.End, otherwise: str) -> None:
+    """It has no turn any more: by its window, or since its validity is over."""
+    if not end.is_by_window:
+        expire(transitions, message, otherwise)
+    elif not _end_if_barred(transitions, message):
+        transitions.move(message, end.state, WINDOW_CLOSED)
+
+
+def _fall_back(transitions: Transitions, message: LockedMessage) -> None:
+    """The network takes no MMS for it: its text goes as an SMS."""
+    transitions.move(message, State.CANCELLED, FALLBACK)
+    transitions.fall_back(message)
 
 
 def _next_look(transitions: Transitions, message: LockedMessage, wait: timedelta) -> datetime:

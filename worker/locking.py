@@ -13,9 +13,22 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
-from worker.gate import BARRED, CONSENT_OF, GATE, IS_MOVED, LANE_IS_OPEN
+from worker.gate import (
+    BARRED,
+    CONSENT_OF,
+    GATE,
+    HAS_FALLBACK,
+    HAS_TIME,
+    IS_IN_PLACE,
+    IS_MOVED,
+    LANE_IS_OPEN,
+    STANDS_STILL,
+    WINDOW_IS_OPEN,
+)
+from worker.reasons import FALLBACK
 from worker.states import State
-from worker.words import AttemptOutcome, Origin
+from worker.windows import Window, read_given, window_for
+from worker.words import AttemptOutcome, MessageType
 
 _LOCK = text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
 # Along with all of the same chains, in one order with them.
@@ -41,11 +54,16 @@ _FIELDS: Final = {
     "number": "m.attempt_count",
     "slots": "m.retry_count",
     "next_attempt_at": "m.next_attempt_at",
+    "leave_before": "m.leave_before",
     "expires_at": "m.expires_at",
     "validity": "m.validity_seconds",
     "callback_data": "coalesce(m.callback_data, b.callback_data)",
+    "given_window": "coalesce(m.sending_window, b.sending_window)::text",
+    "is_marketing": f"l.message_type = '{MessageType.MARKETING}'",
+    "is_window_open": WINDOW_IS_OPEN,
     "is_paused": "b.paused_at IS NOT NULL",
-    "barred": BARRED,
+    "stands_still": f"({STANDS_STILL})",
+    "barred": f"nullif(({BARRED}), CASE WHEN NOT ({HAS_TIME}) THEN '{FALLBACK}' END)",  # no SMS leaves after its time
     "may_leave": f"({GATE})",
     "is_moved": IS_MOVED,
     "is_lane_open": LANE_IS_OPEN,
@@ -55,7 +73,8 @@ _FIELDS: Final = {
     "attempt_outcome": "a.outcome",
     "answered_at": "a.answered_at",
     "looks": "coalesce(a.looks, 0)",
-    "root_id": f"""CASE m.origin WHEN '{Origin.REPLAY}'
+    "has_fallback": f"({HAS_FALLBACK} AND {HAS_TIME})",
+    "root_id": f"""CASE WHEN {IS_IN_PLACE}
         THEN coalesce((SELECT root_id FROM replayed WHERE message_id = m.id), m.id) ELSE m.id END""",
 }
 # A statement of its own, after the locks: what another transaction committed while we waited for them is seen here.
@@ -83,10 +102,15 @@ class LockedMessage:
     number: int  # of the current attempt
     slots: int  # of the retry schedule, used so far
     next_attempt_at: datetime | None
+    leave_before: datetime | None  # and its turn with it; as early as its turn where its window is yet to be asked
     expires_at: datetime
     validity: timedelta
     callback_data: str | None
+    given_window: str | None  # as JSON text
+    is_marketing: bool
+    is_window_open: bool
     is_paused: bool
+    stands_still: bool  # its batch: claims pass it over
     barred: str | None  # why it may never leave again
     may_leave: bool  # the gate's word, for a submission opened in this transaction
     is_moved: bool  # its batch was given another start or end since it was taken, and it goes by that where it can
@@ -97,12 +121,24 @@ class LockedMessage:
     attempt_outcome: AttemptOutcome | None
     answered_at: datetime | None  # when it was first settled since it last went out, in any way, a doubt included
     looks: int  # at Infobip's logs, so far
-    root_id: UUID  # the first of the chain of replays that it stands in; its own where it replays none
+    has_fallback: bool  # an MMS, with a text that may go as an SMS in its place, and time for it
+    root_id: UUID  # the first of the chain that it stands in, each in the earlier one's place; its own where in none's
 
     @property
     def was_in_doubt(self) -> bool:
         """Once in doubt, an attempt stays so until Infobip says more: an earlier request of it may have arrived."""
         return self.doubted_at is not None
+
+    @property
+    def begins_at(self) -> datetime:
+        """When it may first leave, and its validity begins."""
+        return self.expires_at - self.validity
+
+    @property
+    def window(self) -> Window | None:
+        """When it may leave; None: at any time."""
+        given = read_given(self.given_window)
+        return window_for(given, is_marketing=self.is_marketing, recipient=self.recipient)
 
     @property
     def is_absent(self) -> bool:

@@ -2,14 +2,16 @@
 
 `move_to` is the fact, the start that the batch is to have: until all have their turns by it, claims pass the batch
 over. A sweep gives them, from the first message on, and `swept_through` says how far it came. No turn follows from the
-one before: all are at the start or, at a pace of so many a second, one after the other, `moved` counting them. So a
-batch that is given yet another start half-way begins anew from its first message, and comes out right.
+one before: all are at the start or, at a pace of so many a second, one after the other, `moved` counting them; where a
+sending window may hold, at its opening, and at a pace in open time (turns.py). So a batch that is given yet another
+start half-way begins anew from its first message, and comes out right.
 
 Those that were handed to Infobip already, and are tried again, keep their turns.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -17,28 +19,42 @@ from sqlmodel import Session
 
 from worker import batch_sweeps
 from worker.batch_sweeps import BEFORE_ALL
+from worker.columns import column, rows_of
 from worker.gate import IS_MOVED, START
 from worker.locking import LockedMessage
 from worker.states import State
+from worker.turns import Turns
+from worker.windows import may_hold, read_given
+from worker.words import MessageType
 
 _BEGIN = text("UPDATE batch SET move_to = :start, swept_through = NULL, moved = 0 WHERE id = :batch")
 
 _TO_MOVE = text("SELECT id FROM batch WHERE move_to IS NOT NULL ORDER BY random() LIMIT 1")
-_STANDING = text("""
-    SELECT move_to, expires_at, validity_seconds, messages_per_second, swept_through, moved
-    FROM batch WHERE id = :batch AND move_to IS NOT NULL
+_STANDING = text(f"""
+    SELECT b.move_to, b.expires_at, b.validity_seconds, b.messages_per_second, b.swept_through, b.moved,
+           b.sending_window::text AS given_window, l.message_type = '{MessageType.MARKETING}' AS is_marketing,
+           statement_timestamp() AS now
+    FROM batch b JOIN lane l ON l.id = b.lane_id WHERE b.id = :batch AND b.move_to IS NOT NULL
 """)
+_CHUNK = f"""
+    SELECT m.id, m.recipient FROM message m
+    WHERE m.batch_id = :batch AND m.id > :boundary AND (m.state = '{State.QUEUED}') IS TRUE
+    ORDER BY m.id LIMIT :chunk FOR UPDATE
+"""
+_TAKE = text(_CHUNK)
+_GIVE_EACH = text(f"""
+    UPDATE message SET
+        next_attempt_at = v.at, leave_before = v.leave_before, expires_at = :expires_at, validity_seconds = :validity
+    FROM {rows_of(id="uuid", at="timestamptz", leave_before="timestamptz")} AS v WHERE message.id = v.id
+""")
+# The same where no window holds.
 _GIVE = text(f"""
-    WITH chunk AS (
-        SELECT m.id FROM message m
-        WHERE m.batch_id = :batch AND m.id > :boundary AND (m.state = '{State.QUEUED}') IS TRUE
-        ORDER BY m.id LIMIT :chunk FOR UPDATE
-    ), placed AS (
+    WITH chunk AS ({_CHUNK}), placed AS (
         SELECT id, :moved + row_number() OVER (ORDER BY id) - 1 AS place FROM chunk
     )
     UPDATE message SET
         next_attempt_at = :start + make_interval(secs => coalesce(place / CAST(:pace AS float8), 0)),
-        expires_at = :expires_at, validity_seconds = :validity
+        leave_before = NULL, expires_at = :expires_at, validity_seconds = :validity
     FROM placed WHERE message.id = placed.id RETURNING message.id
 """)
 # Only where it still stands as it did: who gave it another start meanwhile had it begin anew.
@@ -82,7 +98,10 @@ def follow(session: Session, released: Sequence[LockedMessage]) -> None:
     rows = session.execute(_STARTS, {"ids": [message.id for message in released]})
     starts = {row.id: row.start for row in rows}
     for message in (message for message in released if message.id in starts):
-        message.next_attempt_at = max(message.next_attempt_at or starts[message.id], starts[message.id])
+        start = starts[message.id]
+        if message.next_attempt_at is None or message.next_attempt_at < start:
+            message.next_attempt_at = start
+            message.leave_before = message.leave_before and start  # its window is asked then
     if starts:
         session.execute(_EXPIRE_WITH_BATCH, {"ids": list(starts)})
 
@@ -102,13 +121,34 @@ def _give_chunk(session: Session, batch_id: UUID) -> None:
     if batch is None:
         return
     chunk = batch_sweeps.CHUNK
-    values = {
-        "batch": batch_id,
-        "start": batch.move_to,
-        "expires_at": batch.expires_at,
-        "validity": batch.validity_seconds,
-    }
-    place = {"boundary": batch.swept_through or BEFORE_ALL, "moved": batch.moved, "pace": batch.messages_per_second}
-    given = session.execute(_GIVE, {**values, **place, "chunk": chunk}).scalars().all()
+    taken = {"batch": batch_id, "boundary": batch.swept_through or BEFORE_ALL, "chunk": chunk}
+    ends = {"expires_at": batch.expires_at, "validity": batch.validity_seconds}
+    given: Sequence[UUID]
+    if may_hold(read_given(batch.given_window), is_marketing=batch.is_marketing):
+        rows = session.execute(_TAKE, taken).all()
+        session.execute(_GIVE_EACH, {**_turns(batch, rows), **ends})
+        given = [row.id for row in rows]
+    else:
+        paced = {"start": batch.move_to, "moved": batch.moved, "pace": batch.messages_per_second}
+        given = session.execute(_GIVE, {**taken, **paced, **ends}).scalars().all()
     came = {"through": max(given, default=None), "given": len(given), "is_done": len(given) < chunk}
-    session.execute(_ADVANCE, {**values, **came, "was_through": batch.swept_through})
+    was = {"batch": batch_id, "start": batch.move_to, **ends, "was_through": batch.swept_through}
+    session.execute(_ADVANCE, {**came, **was})
+
+
+def _turns(batch: Any, rows: Sequence[Any]) -> dict[str, str]:
+    """Of the next messages of a batch, in their order, as _GIVE_EACH takes them."""
+    turns = Turns(
+        read_given(batch.given_window),
+        is_marketing=batch.is_marketing,
+        start=batch.move_to,
+        expires_at=batch.expires_at,
+        now=batch.now,
+        per_second=batch.messages_per_second,
+    )
+    given = [turns.of(row.recipient, batch.moved + place) for place, row in enumerate(rows)]
+    return {
+        "id": column(row.id for row in rows),
+        "at": column(turn.at for turn in given),
+        "leave_before": column(turn.leave_before for turn in given),
+    }

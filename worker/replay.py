@@ -22,24 +22,29 @@ from worker import batch_sweeps, tally
 from worker.batch_sweeps import ALL, BEFORE_ALL
 from worker.columns import column, rows_of
 from worker.durations import format_duration
-from worker.gate import SOURCE_HAS_ARRIVED, barred_by_consent
+from worker.gate import IS_IN_PLACE, SOURCE_HAS_ARRIVED, barred_by_consent
 from worker.ids import new_id
 from worker.models import Batch
 from worker.orders import NOTHING_GIVEN, Values
 from worker.pace import fitting_count
 from worker.past_prices import Price, past_price
-from worker.places import Place, Schedule, find_places, schedule_of
+from worker.places import Place, Schedule, find_places, manner_columns, read_manner, schedule_of
 from worker.reasons import DELIVERED_LATE
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.retry import margin
-from worker.segments import count
 from worker.sqlstates import LOCK_NOT_AVAILABLE, sqlstate
 from worker.states import State
 from worker.tally import Changes
+from worker.turns import Turns
 from worker.words import Channel, MessageType, Origin
 
 DEFAULT_STATES: Final = (State.FAILED, State.EXPIRED)
 ALREADY_REPLAYED: Final = "already_replayed"  # why one is left out; the others are reasons of messages, and states
+
+_CONTENT: Final = (  # of a batch
+    *("text", "mms", "transliteration", "language"),
+    *("encoding", "segment_count", "characters_left", "forcing"),
+)
 
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('replay ' || :batch, 0))")
 _LINKED = text("SELECT id FROM batch WHERE replay_of = :batch ORDER BY id DESC LIMIT 1")
@@ -49,7 +54,7 @@ _END_OF_CHUNK = text("""
 # Why a message that would go is left out; asked only as far as needed. Of what was delivered late nobody knows any
 # more how it had ended: it is told of whatever was chosen.
 _CHOOSE = text(f"""
-    SELECT m.id, m.state, m.reason, CASE
+    SELECT m.id, m.recipient, m.state, m.reason, coalesce(m.segment_count, CAST(:parts AS int), 1) AS parts, CASE
         WHEN m.state = '{State.DELIVERED}' THEN '{DELIVERED_LATE}'
         WHEN (SELECT true FROM replayed WHERE source_message_id = m.id) THEN '{ALREADY_REPLAYED}'
         WHEN {SOURCE_HAS_ARRIVED} THEN '{DELIVERED_LATE}'
@@ -57,7 +62,7 @@ _CHOOSE = text(f"""
         ELSE (SELECT {barred_by_consent("CAST(:is_marketing AS bool)", "CAST(:needs_opt_in AS bool)")}
               FROM (SELECT) AS one
               LEFT JOIN consent c ON c.recipient = m.recipient AND c.credential_id = CAST(:credential AS uuid))
-    END AS left_out, CASE m.origin WHEN '{Origin.REPLAY}'
+    END AS left_out, CASE WHEN {IS_IN_PLACE}
         THEN coalesce((SELECT root_id FROM replayed WHERE message_id = m.id), m.id) ELSE m.id END AS root_id
     FROM message m
     WHERE m.batch_id = :batch AND m.id > :after AND m.id <= :through AND (
@@ -69,29 +74,28 @@ _CHOOSE = text(f"""
     ) IS TRUE
     ORDER BY m.id
 """)
-# Of these, who has been replayed by somebody else since is left out. Two CTEs are never joined: of those the planner
-# knows nothing, and compares each row with each.
+# Of these, who has been replayed by somebody else since is left out.
+_TAKE = text(f"""
+    INSERT INTO replayed (source_message_id, message_id, root_id)
+    SELECT v.* FROM {rows_of(source="uuid", message="uuid", root="uuid")} AS v ORDER BY v.source
+    ON CONFLICT (source_message_id) DO NOTHING
+    RETURNING source_message_id
+""")
+# What a message has of its own, as its source has it.
+_COPIED = "recipient, text, mms, encoding, segment_count, characters_left, forcing, warning, callback_data"
 _REPLAY = text(f"""
-    WITH taken AS (
-        INSERT INTO replayed (source_message_id, message_id, root_id)
-        SELECT v.* FROM {rows_of(source="uuid", message="uuid", root="uuid")} AS v ORDER BY v.source
-        ON CONFLICT (source_message_id) DO NOTHING
-        RETURNING source_message_id, message_id
-    ), placed AS (
-        SELECT *, :before + row_number() OVER (ORDER BY message_id) - 1 AS place FROM taken
-    )
     INSERT INTO message (
-        id, batch_id, surface_id, lane_id, origin, recipient, state, held, attempt_count, retry_count,
-        next_attempt_at, expires_at, validity_seconds,
-        created_at, text, callback_data, principal_entity_id, content_template_id)
-    SELECT p.message_id, :replay, :surface, :lane, '{Origin.REPLAY}', source.recipient, '{State.QUEUED}', false, 0, 0,
-        :start + make_interval(secs => coalesce(place / CAST(:pace AS float8), 0)), :expires_at, :validity,
-        :now, source.text, source.callback_data,
+        id, batch_id, surface_id, lane_id, origin, state, held, attempt_count, retry_count,
+        next_attempt_at, leave_before, expires_at, validity_seconds, created_at,
+        {_COPIED}, principal_entity_id, content_template_id)
+    SELECT v.message, :replay, :surface, :lane, '{Origin.REPLAY}', '{State.QUEUED}', false, 0, 0,
+        v.at, v.leave_before, :expires_at, :validity, :now,
+        {", ".join(f"source.{name}" for name in _COPIED.split(", "))},
         CASE WHEN CAST(:entity AS text) IS NULL THEN source.principal_entity_id END,
         CASE WHEN CAST(:template AS text) IS NULL THEN source.content_template_id END
-    FROM placed p JOIN message source ON source.id = p.source_message_id
+    FROM {rows_of(source="uuid", message="uuid", at="timestamptz", leave_before="timestamptz")} AS v
+    JOIN message source ON source.id = v.source
 """)
-_OWN_TEXTS = text("SELECT text FROM message WHERE id = ANY(:ids) AND text IS NOT NULL")
 _LINKS = text("""
     SELECT (SELECT source_message_id FROM replayed WHERE message_id = :id) AS replay_of_message,
            (SELECT message_id FROM replayed WHERE source_message_id = :id) AS replayed_by
@@ -130,7 +134,8 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """`groups`: how many would go, by state and reason. `cost`: of all of them; None where no price is known."""
+    """`groups`: how many would go, by state and reason. `segments`: as they were counted when the source was accepted;
+    an MMS is one. `cost`: of all of them; None where no price is known."""
 
     groups: Mapping[tuple[State, str | None], int]
     left_out: Mapping[str, int]
@@ -160,13 +165,7 @@ def preview(session: Session, order: ReplayOrder) -> Preview:
     # A transaction that has locked a row is one that feeds wait for, and this one may take a while.
     session.rollback()
     choice = _Choice(session, order, way)
-    segments, inherited = 0, 0
-    for ids in ([row.id for row in going] for going in choice.chunks()):
-        own = session.execute(_OWN_TEXTS, {"ids": ids}).scalars().all()
-        segments += sum(count(words).parts for words in own)
-        inherited += len(ids) - len(own)
-    if inherited and way.batch.text is not None:
-        segments += inherited * count(way.batch.text).parts
+    segments = sum(row.parts for going in choice.chunks() for row in going)
     going_count = sum(choice.groups.values())
     price = past_price(session, order.batch_id, way.place.lane_id) if going_count else None
     return Preview(
@@ -248,6 +247,7 @@ class _Way:
     schedule: Schedule
     batch: Batch
     given: Values  # instead of the messages' own
+    turns: Turns
 
     @property
     def most(self) -> int | None:
@@ -258,7 +258,11 @@ class _Way:
 
 
 def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
-    """Through the source's surface as it is now, which stays locked. Errors: Conflict where it is gone; Refusal."""
+    """Through the source's surface as it is now, which stays locked. Errors: Conflict where it is gone; Refusal.
+
+    Content is the source's, and so is how its text is written: what was counted then holds. Of what says who sends it
+    and when, the surface gives what the source did not have; a window that the source had off stays so.
+    """
     surface = str(source.surface_id)
     place = find_places(session, [surface]).get(surface)
     if place is None:
@@ -274,12 +278,15 @@ def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
     shared = order.values.over(was).over(place.values)
     if order.values.content_template_id is not None and shared.principal_entity_id is None:
         raise Refusal.of_field("content_template_id", "needs a principal_entity_id beside it: the batch has none")
+    manner = read_manner(source).over(place.manner)  # of which the window counts
     batch = Batch(
         id=new_id(),
         surface_id=place.surface_id,
         lane_id=place.lane_id,
         sender=place.sender,
-        text=source.text,
+        **{name: getattr(source, name) for name in _CONTENT},
+        sending_window=manner_columns(manner)["sending_window"],
+        window_off_reason=source.window_off_reason,
         callback_data=source.callback_data,
         principal_entity_id=shared.principal_entity_id,
         content_template_id=shared.content_template_id,
@@ -292,7 +299,8 @@ def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
         expires_at=schedule.expires_at,
         created_at=place.now,
     )
-    return _Way(place, schedule, batch, order.values)
+    turns = place.turns(manner, schedule, batch.messages_per_second)
+    return _Way(place, schedule, batch, order.values, turns)
 
 
 def _most_chosen(session: Session, order: ReplayOrder) -> int:
@@ -316,6 +324,7 @@ class _Choice:
         self._way = way
         self._values = {
             "batch": order.batch_id,
+            "parts": way.batch.segment_count,
             "states": [*order.states, State.UNCONFIRMED],
             "error_names": order.error_names,
             "since": order.since,
@@ -327,7 +336,8 @@ class _Choice:
         }
 
     def chunks(self) -> Iterator[list[Any]]:
-        """Rows with `id` and `root_id`. Errors: Refusal, where at the batch's pace they would not leave in time."""
+        """Rows with `id`, `recipient`, `root_id` and `parts`. Errors: Refusal, where at the batch's pace they would not
+        leave in time."""
         after, most, going_count = BEFORE_ALL, self._way.most, 0
         while after != ALL:
             chunk = {"batch": self._values["batch"], "after": after, "chunk": batch_sweeps.CHUNK}
@@ -356,19 +366,22 @@ class _Choice:
 def _write(session: Session, way: _Way, going: Sequence[Any], before: int) -> int:
     """How many were written: not who has been replayed by somebody else since. `before`: how many of the batch were
     written already."""
+    made = {row.id: uuid7() for row in going}
+    links = {"source": column(made), "message": column(map(str, made.values()))}
+    taken = set(session.execute(_TAKE, {**links, "root": column(row.root_id for row in going)}).scalars())
+    rows = [row for row in going if row.id in taken]
+    turns = [way.turns.of(row.recipient, before + place) for place, row in enumerate(rows)]
     batch = way.batch
-    written = session.execute(
+    session.execute(
         _REPLAY,
         {
-            "source": column(row.id for row in going),
-            "message": column(str(uuid7()) for _ in going),
-            "root": column(row.root_id for row in going),
-            "before": before,
+            "source": column(row.id for row in rows),
+            "message": column(str(made[row.id]) for row in rows),
+            "at": column(turn.at for turn in turns),
+            "leave_before": column(turn.leave_before for turn in turns),
             "replay": batch.id,
             "surface": batch.surface_id,
             "lane": batch.lane_id,
-            "start": way.schedule.first_turn(batch.messages_per_second),
-            "pace": batch.messages_per_second,
             "expires_at": batch.expires_at,
             "validity": batch.validity_seconds,
             "now": batch.created_at,
@@ -376,4 +389,4 @@ def _write(session: Session, way: _Way, going: Sequence[Any], before: int) -> in
             "template": way.given.content_template_id,
         },
     )
-    return int(written.rowcount)  # type: ignore[attr-defined]
+    return len(rows)

@@ -12,7 +12,6 @@ from worker.claims import reopen
 from worker.db import database_now
 from worker.lanes import Route
 from worker.locking import LockedMessage, lock
-from worker.look_times import ABSENT_FOR
 from worker.settings import Settings
 from worker.submissions import OpenSubmission
 from worker.transitions import Transitions
@@ -34,7 +33,8 @@ def resubmit(
     """Open the submission in which up to `limit` absent attempts of the lane go out again; None if there are none.
 
     They are of one submission: a resubmission has one parent, and goes by all the bulk IDs that this one went by. What
-    may not leave now is in doubt again, and asked about once more before it goes. The caller commits before anything
+    may not leave now is in doubt again, and asked about once more before it goes, at the next opening where its window
+    has closed. The caller commits before anything
     leaves. A crash before that commit leaves the attempts absent; one after it an open submission, which
     recovery.abandon finds.
     """
@@ -65,5 +65,5 @@ def _stay(session: Session, messages: list[LockedMessage], settings: Settings) -
     if messages:
         transitions = Transitions(session, database_now(session))
         for message in messages:
-            fates.stay_in_doubt(transitions, message, len(settings.doubt_looks) - 1, ABSENT_FOR)
+            fates.wait_absent(transitions, message, len(settings.doubt_looks) - 1)
         transitions.write()

@@ -8,11 +8,13 @@ POST to Infobip         no transaction open; killed here or before the next comm
                         recovery.abandon puts its attempts in doubt, and Infobip's logs are asked
 record the answer     | commit        killed after: all is told
 send its parts          of a refused request; killed before: they are open, and their leases run out
+postpone the others   | commit        that were due with it, and had missed their windows; killed before: they still are
 """
 
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,7 +22,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from worker import answers, holds
+from worker import answers, holds, missed_windows
 from worker.boundaries import Boundary, reached
 from worker.claims import Claimed, claim
 from worker.db import open_session, transact
@@ -34,6 +36,7 @@ from worker.resubmission import resubmit
 from worker.retry import LEAST_REMAINING
 from worker.settings import Settings
 from worker.submissions import OpenSubmission
+from worker.words import RateUnit
 
 T = TypeVar("T")
 
@@ -74,7 +77,7 @@ class Dispatcher:
         allows no more for now: others' lanes must not wait for this one's tokens.
         """
         ends = self._monotonic() + budget_seconds
-        reach: int | None = None  # further where what is due next is barred
+        reach: int | None = None  # further where what is due next is barred, or has missed its window
         while (route := self._read_route(lane_id)) is not None:
             if self._monotonic() >= ends:
                 self._nudge(lane_id, route.message_type, 0.0)
@@ -90,21 +93,22 @@ class Dispatcher:
                     self._nudge(lane_id, route.message_type, grant.wait_seconds)
                     return
                 claimed = self._open(route, grant.messages, reach)
-            reach = self._settings.submission_size if claimed.ended else None
-            if claimed.submission is None:
-                if claimed.ended:
-                    continue
+            if claimed.submission is None and not claimed.others:
                 return
-            if len(claimed.submission.messages) + claimed.ended == self._settings.submission_size:
-                self._nudge(lane_id, route.message_type, 0.0)
-            self.send(claimed.submission)
+            reach = self._settings.submission_size if claimed.others else None
+            if claimed.submission is not None:
+                if len(claimed.submission.messages) + claimed.others == self._settings.submission_size:
+                    self._nudge(lane_id, route.message_type, 0.0)
+                self.send(claimed.submission)
+            if claimed.missed:
+                self._postpone(claimed.missed)
 
     def send(self, submission: OpenSubmission) -> None:
         """Hand one open submission to Infobip and record what it says; parts of a refused one follow at once."""
         waiting = [submission]
         while waiting:
             parts = self._send_one(waiting.pop())
-            self._charge(submission.route, sum(len(part.messages) for part in parts))
+            self._charge(submission.route, sum(_tokens(part) for part in parts))
             waiting.extend(parts)
 
     def _read_route(self, lane_id: UUID) -> Route | None:
@@ -115,14 +119,14 @@ class Dispatcher:
         size = self._settings.submission_size
         return self._rates.take(route.credential_id, route.messages_per_second, size, route.message_type)
 
-    def _charge(self, route: Route, messages: int) -> None:
-        self._rates.charge(route.credential_id, route.messages_per_second, messages)
+    def _charge(self, route: Route, tokens: int) -> None:
+        """More than was taken; where it is negative, less."""
+        self._rates.charge(route.credential_id, route.messages_per_second, tokens)
 
     def _open(self, route: Route, limit: int, reach: int | None) -> Claimed:
         claimed = self._commit_open(lambda session: self._next(session, route, limit, reach))
-        unused = limit - (len(claimed.submission.messages) if claimed.submission else 0)
-        if unused:
-            self._rates.give_back(route.credential_id, route.messages_per_second, unused)
+        # How many parts they take is known only now: what is overdrawn, the next ones wait for.
+        self._charge(route, (_tokens(claimed.submission) if claimed.submission else 0) - limit)
         return claimed
 
     def _open_probe(self, route: Route, reach: int | None) -> Claimed:
@@ -139,7 +143,7 @@ class Dispatcher:
             claimed = self._commit_open(work)
         except _ProbeTaken:
             return Claimed(None)
-        self._charge(route, len(claimed.submission.messages) if claimed.submission else 0)
+        self._charge(route, _tokens(claimed.submission) if claimed.submission else 0)
         return claimed
 
     def _next(
@@ -165,6 +169,9 @@ class Dispatcher:
         if claimed.submission is not None:
             reached(Boundary.CLAIM_COMMITTED)
         return claimed
+
+    def _postpone(self, missed: Sequence[UUID]) -> None:
+        transact(self._engine, lambda session: missed_windows.postpone(session, missed))
 
     def _send_one(self, submission: OpenSubmission) -> list[OpenSubmission]:
         """Post one submission and record what came of it; returns the submissions that a refusal opened."""
@@ -227,7 +234,15 @@ class Dispatcher:
     def _request(self, submission: OpenSubmission, elapsed_seconds: float) -> SendRequest:
         route = submission.route
         reports = self._settings.webhook_url(route.credential_id, route.webhook_token, "reports")
-        return send_request(route.channel, submission.id, submission.messages, elapsed_seconds, reports)
+        now = datetime.now(UTC)
+        return send_request(route.channel, submission.id, submission.messages, elapsed_seconds, reports, now)
+
+
+def _tokens(submission: OpenSubmission) -> int:
+    """What it costs of the credential's rate."""
+    if submission.route.rate_unit is RateUnit.SEGMENTS:
+        return sum(message.parts for message in submission.messages)
+    return len(submission.messages)
 
 
 def _without(submission: OpenSubmission, left: Set[UUID]) -> OpenSubmission:

@@ -1,5 +1,6 @@
 """What happened to a message, from its rows: a timeline for people, and one sentence about where it stands."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,8 @@ from worker.reasons import DELIVERED_LATE, REFUSED, UNKNOWN_FATE
 from worker.retry import LEAST_REMAINING
 from worker.sentences import SENTENCES, explain
 from worker.states import State
-from worker.words import AttemptOutcome, HoldKind, ReportResult
+from worker.windows import opening, read_given, window_for
+from worker.words import AttemptOutcome, HoldKind, MessageType, Origin, ReportResult
 
 Event = dict[str, Any]
 
@@ -44,16 +46,18 @@ def timeline(
     replay: Message | None = None,
 ) -> list[Event]:
     """Events oldest first, each {"at", "kind", ...}. `submissions` are the newest of each attempt, `inbound` is what a
-    reply answers, `source` what a replay sends again, `replay` what sends this one again.
+    reply answers, `source` what a replay sends again, or what a fallback goes in the place of, `replay` what sends this
+    one again, or goes in its place.
 
-    Kinds: inbound or replays; accepted; attempt; in_doubt, resubmitted, released; accepted_by_infobip or refused;
-    report; retry_scheduled; finished; replayed.
+    Kinds: inbound, replays or fallback_of; accepted; attempt; in_doubt, resubmitted, released; accepted_by_infobip or
+    refused; report; retry_scheduled; finished; replayed or fallback.
     """
     by_id = {submission.id: submission for submission in submissions}
     reported = {report.attempt for report in reports}
     events: list[Event] = [] if inbound is None else [_of_inbound(inbound)]
     if source is not None:
-        events.append({"at": message.created_at, "kind": "replays", "message_id": source.id, "state": source.state})
+        kind = "fallback_of" if message.origin == Origin.FALLBACK else "replays"
+        events.append({"at": message.created_at, "kind": kind, "message_id": source.id, "state": source.state})
     events.append({"at": message.created_at, "kind": "accepted", "origin": message.origin})
     for attempt in sorted(attempts, key=lambda attempt: attempt.number):
         events += _of_attempt(attempt, by_id.get(attempt.submission_id), was_reported=attempt.number in reported)
@@ -74,7 +78,8 @@ def timeline(
             {"at": message.finished_at, "kind": "finished", "state": message.state, **_reasoned(_reason(message))}
         )
     if replay is not None:
-        events.append({"at": replay.created_at, "kind": "replayed", "message_id": replay.id, "state": replay.state})
+        kind = "fallback" if replay.origin == Origin.FALLBACK else "replayed"
+        events.append({"at": replay.created_at, "kind": kind, "message_id": replay.id, "state": replay.state})
     # A late report stands after the end, and so may a replay; what led to the end stands before it.
     events.sort(key=lambda event: event["at"])
     return events
@@ -129,6 +134,9 @@ def _waits(message: Message, around: Around) -> str:
     after = f", after {message.reason}: {explain(message.reason)}" if message.reason else "."
     if turn is not None and turn > now:
         held = ", while its lane is held" if lane.kind is not None else ""
+        if _is_opening(message, around, turn):
+            window = f"its sending window to open {_when(turn, now)}"
+            return f"Waits for {window}, for {what}{held}; it is tried until {ends}{after}"
         pace = _by_pace(message, around.batch)
         return f"Waits for {what} {_when(turn, now)}{pace}{held}; it is tried until {ends}{after}"
     if lane.kind is not None:
@@ -136,6 +144,18 @@ def _waits(message: Message, around: Around) -> str:
         held = f"the lane is held {_hold(lane, now)}{_last_met(message)}"
         return f"{begin} waits for its lane, until {ends} at most; {held}"
     return f"Its turn has come: {what} leaves as soon as its lane's rate allows, until {ends} at most{after}"
+
+
+def _is_opening(message: Message, around: Around, turn: datetime) -> bool:
+    """Its sending window opens just then."""
+    if message.leave_before is None:
+        return False
+    given = message.sending_window if around.batch is None else around.batch.sending_window
+    is_marketing = around.lane.message_type == MessageType.MARKETING
+    hours = read_given(None if given is None else json.dumps(given))
+    window = window_for(hours, is_marketing=is_marketing, recipient=message.recipient)
+    before = None if window is None else opening(window, turn - timedelta(microseconds=1))
+    return before is not None and before.at == turn
 
 
 def _last_met(message: Message) -> str:

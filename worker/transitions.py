@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from worker import consents, events, moving
+from worker import consents, events, fallbacks, moving
 from worker.columns import column, rows_of
 from worker.consents import Blocked, Person
 from worker.events import Told
@@ -21,6 +21,7 @@ from worker.locking import LockedMessage
 from worker.setting_aside import passed_by_sweep
 from worker.states import FINAL, REASONED, WAITING, State, may_become
 from worker.tally import Changes, upsert
+from worker.windows import Turn
 from worker.words import AttemptOutcome, Block, EventType
 
 _MOVED = rows_of(
@@ -30,6 +31,7 @@ _MOVED = rows_of(
     state="text",
     reason="text",
     next_attempt_at="timestamptz",
+    leave_before="timestamptz",
     attempt_count="smallint",
     retry_count="smallint",
     finished_at="timestamptz",
@@ -49,7 +51,7 @@ _SETTLED = rows_of(
 _WRITE = text(f"""
     WITH moved AS (
         UPDATE message AS m SET
-            state = v.state, reason = v.reason, next_attempt_at = v.next_attempt_at,
+            state = v.state, reason = v.reason, next_attempt_at = v.next_attempt_at, leave_before = v.leave_before,
             attempt_count = v.attempt_count, retry_count = v.retry_count, finished_at = v.finished_at, held = v.held
         FROM {_MOVED} AS v
         WHERE m.id = v.id AND m.state = v.was
@@ -87,6 +89,7 @@ class Transitions:
         self._attempts: dict[tuple[UUID, int], _AttemptChange] = {}
         self._blocked: dict[Person, Blocked] = {}
         self._told: list[Told] = []
+        self._fallen_back: list[UUID] = []
 
     def move(
         self,
@@ -95,6 +98,7 @@ class Transitions:
         reason: str | None = None,
         *,
         next_attempt_at: datetime | None = None,
+        leave_before: datetime | None = None,
         slots: int | None = None,
         number: int | None = None,
     ) -> None:
@@ -105,15 +109,24 @@ class Transitions:
         """
         if not may_become(message.state, state):
             raise ValueError(f"a message cannot go from {message.state} to {state}")
-        self._before.setdefault(message.id, (message.state, message.reason))
-        self._moved[message.id] = message
+        self._touch(message)
         message.state = state
         message.reason = reason if state in REASONED else reason or message.reason
         message.next_attempt_at = next_attempt_at
+        message.leave_before = leave_before
         message.slots = message.slots if slots is None else slots
         message.number = message.number if number is None else number
         if state in FINAL:
             self._told.append(Told(EventType(f"message.{state}"), message.id, message.number, reason))
+
+    def give_turn(self, message: LockedMessage, turn: Turn) -> None:
+        """It stays as it is, with this turn."""
+        self._touch(message)
+        message.next_attempt_at, message.leave_before = turn
+
+    def _touch(self, message: LockedMessage) -> None:
+        self._before.setdefault(message.id, (message.state, message.reason))
+        self._moved[message.id] = message
 
     def settle(
         self,
@@ -134,6 +147,10 @@ class Transitions:
         told = Told(EventType.ATTEMPT_FAILED, message.id, message.number, code, next_at=next_attempt_at)
         self._told.append(told)
 
+    def fall_back(self, message: LockedMessage) -> None:
+        """The SMS goes in its place."""
+        self._fallen_back.append(message.id)
+
     def block(self, message: LockedMessage, block: Block, code: str, told_at: datetime) -> None:
         """Record that its recipient is blocked: a fact of consent. Of several the widest counts, told as of the newest:
         an opt-in between them does not undo what was told after it."""
@@ -146,7 +163,7 @@ class Transitions:
         self._blocked[person] = fact
 
     def write(self) -> None:
-        """Consent, messages, attempts, events and the tally."""
+        """Consent, messages, attempts, events, what goes in their place, and the tally."""
         consents.block(self._session, self._blocked)
         moved = list(self._moved.values())
         if not moved and not self._attempts:
@@ -154,10 +171,10 @@ class Transitions:
         released = [message for message in moved if message.state is State.QUEUED]
         if released:
             moving.follow(self._session, released)
+        changes = self._counts(moved)
+        fallbacks.send(self._fallen_back, self._session, changes)
         values = {**self._moved_columns(moved), **self._settled_columns(), **events.columns(self._told)}
-        if self._session.execute(
-            _WRITE, {**values, **self._counts(moved).values(), "at": self.now}
-        ).scalar_one() != len(moved):
+        if self._session.execute(_WRITE, {**values, **changes.values(), "at": self.now}).scalar_one() != len(moved):
             raise RuntimeError("a locked message changed under its lock")
 
     def _moved_columns(self, moved: list[LockedMessage]) -> dict[str, str]:
@@ -169,6 +186,7 @@ class Transitions:
             "moved_state": column(message.state for message in moved),
             "moved_reason": column(message.reason for message in moved),
             "moved_next_attempt_at": column(message.next_attempt_at for message in moved),
+            "moved_leave_before": column(message.leave_before for message in moved),
             "moved_attempt_count": column(message.number for message in moved),
             "moved_retry_count": column(message.slots for message in moved),
             "moved_finished_at": column(self.now if message.state in FINAL else None for message in moved),

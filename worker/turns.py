@@ -25,7 +25,7 @@ class Turns:
         self._is_marketing = is_marketing
         self._start = start
         self._expires_at = expires_at
-        self._closed = Turn(now, now)
+        self.closed = Turn(now, now)  # of one whose window opens too late
         self._per_second = per_second
         self._firsts: dict[Window, Turn | None] = {}
 
@@ -40,5 +40,5 @@ class Turns:
             self._firsts[window] = None if isinstance(turn, End) else turn
         first = self._firsts[window]
         if first is not None and self._per_second is not None:
-            return advance(window, self._start, timedelta(seconds=index / self._per_second)) or self._closed
-        return first or self._closed
+            return advance(window, self._start, timedelta(seconds=index / self._per_second)) or self.closed
+        return first or self.closed

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from worker.models import Credential, Lane, Surface
-from worker.orders import Row, Values
+from worker.orders import USUAL_MANNER, Row, Values
 from worker.places import Place
 from worker.words import Channel
 
@@ -21,6 +21,8 @@ def configure(session: Session, *, credential: dict | None = None, surface: dict
     session.add(account)
     session.flush()
     given = {"name": "otp", "channel": "sms", "message_type": "transactional", "sender": "ACME", **(surface or {})}
+    if "sending_window" not in given:  # marketing would wait for India's hours, at whatever hour this runs
+        given |= {"sending_window": "off", "window_off_reason": "A test runs at any hour"}
     made = Surface(credential_id=account.id, **given)
     for channel in ("sms", "mms"):
         for kind in ("transactional", "marketing"):
@@ -48,5 +50,8 @@ def place(**given: object) -> Place:
         "default_country": None,
         "values": Values(),
         "validity": timedelta(hours=1),
+        "manner": USUAL_MANNER,
+        "dlt": "off",
+        "fallback_sender": None,
     }
     return Place(**{**values, **given})  # type: ignore[arg-type]

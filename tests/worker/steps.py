@@ -3,11 +3,12 @@
 Infobip's words are given; where a step takes `infobip` they are the sandbox's own.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import httpx
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
-from tests.factories import NOBODY_LISTENS, MadeLane, make_inbound, route_of
+from tests.factories import NOBODY_LISTENS, MadeLane, make_inbound, make_window, route_of
 from tests.processes import wait_for
 from worker import answers, cancelling, consents, inbound, moving, setting_aside
 from worker.claims import claim
@@ -23,6 +24,7 @@ from worker.consent import Standing
 from worker.consents import Person
 from worker.db import database_now
 from worker.errors import OutcomeUncertain, SendError
+from worker.hours import parse_hours
 from worker.infobip.answers import Answer
 from worker.infobip.client import Infobip
 from worker.infobip.inbound import Inbound
@@ -37,6 +39,7 @@ from worker.settings import settings
 from worker.states import State
 from worker.submissions import OpenSubmission
 from worker.tally import counts
+from worker.windows import Window, opening
 from worker.words import ConsentSource, ConsentState
 
 ACCEPTED = verdict(26, 1, None, None)
@@ -102,7 +105,7 @@ def doubted(session: Session, lane: MadeLane, *, landed_at: Infobip | None = Non
 
 def _post(submission: OpenSubmission, infobip: Infobip) -> Answer:
     route = submission.route
-    request = send_request(route.channel, submission.id, submission.messages, 0.0, NOWHERE)
+    request = send_request(route.channel, submission.id, submission.messages, 0.0, NOWHERE, datetime.now(UTC))
     return infobip.submit(route.account, route.channel, request, 5.0)
 
 
@@ -214,6 +217,35 @@ def at_once(*works: Callable[[], object]) -> None:
 def retries_due(session: Session) -> None:
     """Whatever waits for its turn has it now."""
     change(session, "UPDATE message SET next_attempt_at = now()")
+
+
+def windows_close(session: Session, opens_in: timedelta = timedelta(hours=2)) -> datetime:
+    """Every message has a window that was open at its turn and has closed, for an hour now; returns when it opens."""
+    window = make_window(database_now(session), opens_in, timedelta(hours=-1))
+    change(
+        session,
+        "UPDATE batch SET sending_window = CAST(:window AS jsonb), created_at = created_at - interval '1 day'",
+        window=json.dumps(window),
+    )
+    change(
+        session,
+        "UPDATE message SET next_attempt_at = now() - interval '2 hours', leave_before = now() - interval '1 hour' "
+        "WHERE next_attempt_at IS NOT NULL",
+    )
+    return next_opening(session, window)
+
+
+def next_opening(session: Session, window: Mapping[str, str], at: datetime | None = None) -> datetime:
+    """From now on, or from `at`."""
+    turn = opening(Window((parse_hours(window),)), at or database_now(session))
+    assert turn is not None
+    return turn.at
+
+
+def turn_of(session: Session, message_id: UUID) -> tuple[datetime | None, datetime | None]:
+    """Its turn, and before when it must leave."""
+    row = message(session, message_id)
+    return row.next_attempt_at, row.leave_before
 
 
 def wait_until_blocking(session: Session) -> None:

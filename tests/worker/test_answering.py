@@ -1,7 +1,7 @@
 """Answers to inbound messages: the message that one becomes, when none goes, and that no loop lasts."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -67,7 +67,8 @@ def test_a_reply_leaves_from_the_number_that_was_written_to_with_its_dlt_ids(ses
     configure(session, lane, principal_entity_id=ENTITY, content_template_id=TEMPLATE)
     wrote(session, lane, "HELP", recipient="56767")
     submission = took(session, lane)
-    request = json.loads(send_request(submission.route.channel, submission.id, submission.messages, 0.0, "x").body)
+    now = datetime.now(UTC)
+    request = json.loads(send_request(submission.route.channel, submission.id, submission.messages, 0.0, "x", now).body)
     (sent,) = request["messages"]
     assert (sent["sender"], sent["destinations"][0]["to"]) == ("56767", HANDSET)
     assert sent["options"]["regional"]["indiaDlt"] == {"principalEntityId": ENTITY, "contentTemplateId": TEMPLATE}

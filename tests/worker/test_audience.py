@@ -19,6 +19,7 @@ from worker.places import Place
 from worker.refusals import Refusal
 from worker.rejected_rows import line, shortened
 from worker.rows import MOST_LISTED
+from worker.segments import count
 from worker.words import Channel
 
 MOST_ROWS = 1_000
@@ -47,7 +48,7 @@ def flat(groups: Iterator[list[str]]) -> list[str]:
 
 
 def content(recipient: str, text: str | None = None) -> str:
-    return content_part(recipient, text, NOTHING_GIVEN)
+    return content_part(recipient, text, NOTHING_GIVEN, None if text is None else count(text))
 
 
 def chunks(rows: Sequence[Row | Rejected], sizes: list[int]) -> Iterator[Sequence[Row | Rejected]]:
@@ -109,7 +110,7 @@ def test_good_and_rejected_rows_together_are_the_request_in_order(
 
 
 def test_many_rows_come_back_in_groups_none_of_which_is_all_of_them() -> None:
-    texts = [f"{n} " + "x" * 3_900 for n in range(900)]
+    texts = [f"{n} " + "x" * 3_800 for n in range(900)]
     rows: list[Row | Rejected] = [Row(n, PEOPLE[0], text) for n, text in enumerate(texts)]
     with audience() as kept:
         for chunk in chunks(rows, [7] * 100):

@@ -1,11 +1,25 @@
 """What follows where Infobip's logs tell nothing: too late, out of reach, or no longer this credential's."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 from sqlmodel import Session
 
 from tests.factories import NOBODY_LISTENS, MadeLane, make_batch
-from tests.worker.steps import absent, accepted, attempt, change, doubted, looks_due, message, sent, state
+from tests.worker.steps import (
+    absent,
+    accepted,
+    attempt,
+    change,
+    doubted,
+    looks_due,
+    message,
+    sent,
+    state,
+    turn_of,
+    windows_close,
+)
 from worker.infobip.client import Infobip
 from worker.lookups import Lookups
 from worker.sending import Dispatcher
@@ -93,3 +107,38 @@ def test_nobody_is_asked_for_a_report_that_only_a_former_account_could_give(
     lookups.look()
     assert state(session, message_id) == "sent"
     assert attempt(session, message_id).look_at is None
+
+
+def test_absent_when_its_window_has_closed_is_asked_about_once_at_the_opening_and_then_goes_out(
+    session: Session, sandbox_lane: MadeLane, sandbox: str, lookups: Lookups, dispatcher: Dispatcher
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"], validity=timedelta(days=1))
+    doubted(session, sandbox_lane)
+    opens = windows_close(session)
+    absent(session, lookups)
+    found = attempt(session, message_id)
+    assert (found.outcome, found.looks, found.look_at) == ("in doubt", len(settings().doubt_looks) - 1, opens)
+    assert turn_of(session, message_id)[0] == opens
+    dispatcher.deliver(sandbox_lane.id, 1)
+    assert accepted(sandbox) == []
+    change(
+        session,
+        "UPDATE message SET next_attempt_at = now() - interval '1 second', leave_before = now() + interval '1 hour'",
+    )
+    looks_due(session)
+    lookups.look()
+    assert attempt(session, message_id).outcome == "absent"
+    dispatcher.deliver(sandbox_lane.id, 1)
+    assert accepted(sandbox) == [f"{message_id}-1"]
+
+
+def test_absent_when_its_window_opens_too_late_expires_for_that(
+    session: Session, sandbox_lane: MadeLane, sandbox: str, lookups: Lookups
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"])
+    doubted(session, sandbox_lane)
+    windows_close(session)
+    absent(session, lookups)
+    row = message(session, message_id)
+    assert (row.state, row.reason) == ("expired", "window_closed")
+    assert accepted(sandbox) == []

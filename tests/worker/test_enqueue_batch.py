@@ -222,9 +222,9 @@ def test_turns_follow_at_the_pace_over_groups_and_whom_consent_forbids_takes_non
     session: Session, lane: MadeLane
 ) -> None:
     """Long texts: they are written in several groups."""
-    change(session, "UPDATE surface SET message_type = 'marketing'")
+    change(session, "UPDATE surface SET message_type = 'marketing', sending_window = '\"off\"'")
     change(session, "UPDATE lane SET message_type = 'marketing'")
-    rows = [Row(n, f"+9198{n:08d}", f"{n} " + "x" * 3_900) for n in range(600)]
+    rows = [Row(n, f"+9198{n:08d}", f"{n} " + "x" * 3_800) for n in range(600)]
     for n in (0, 1, 299, 450):
         consented(session, lane, rows[n].to[1:], ConsentState.OPTED_OUT)
     send_at = database_now(session) + timedelta(hours=1)

@@ -21,6 +21,8 @@ from worker.events import Told, tell
 from worker.feeds import START, Place, place_of, read_events
 from worker.infobip.reports import Report
 from worker.models import EventEndpoint
+from worker.reasons import DELIVERED_LATE, OPTED_OUT
+from worker.sentences import SENTENCES
 from worker.words import EventType
 
 is_away = partial(report, status=9, group=2, error=27)
@@ -115,7 +117,7 @@ def test_an_end_is_told_as_it_was_though_the_message_has_gone_on(session: Sessio
     _, failed, delivered = data(session)
     assert (failed["state"], failed["reason"]) == ("failed", "EC_UNKNOWN_SUBSCRIBER")
     assert (delivered["state"], delivered["reason"]) == ("delivered", "delivered_late")
-    assert delivered["sentence"] == "It was delivered after all, when it had been given up."
+    assert delivered["sentence"] == SENTENCES[DELIVERED_LATE]
 
 
 class TestPrice:
@@ -219,7 +221,7 @@ def test_a_disabled_endpoint_is_told_by_name(session: Session) -> None:
 @pytest.mark.parametrize("type_", EventType)
 def test_an_event_is_told_though_the_rows_of_its_subject_are_gone(session: Session, type_: EventType) -> None:
     subject = UUID(int=7)
-    tell(session, [Told(type_, subject, 1, reason="opted_out")])
+    tell(session, [Told(type_, subject, 1, reason=OPTED_OUT)])
     session.commit()
     (event,) = described(session)
     assert event["type"] == type_
@@ -227,7 +229,7 @@ def test_an_event_is_told_though_the_rows_of_its_subject_are_gone(session: Sessi
     known = {"reason", "sentence", "attempt", "attempts", "state", "action"}
     assert all(value is None for name, value in event["data"].items() if name not in known and value != str(subject))
     if type_.kind in ("message", "attempt"):
-        assert event["data"]["sentence"] == "The recipient has opted out of marketing from this credential."
+        assert event["data"]["sentence"] == SENTENCES[OPTED_OUT]
 
 
 @pytest.mark.parametrize("size", [1, 300])

@@ -1,6 +1,7 @@
 """The fates: each step from every state, held against the table of states; and what it leaves of an attempt."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,16 +9,26 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
-from tests.factories import MadeLane, make_batch
-from tests.worker.steps import assert_tally_is_exact, attempt, change, consent_row, consented, message, took
+from tests.factories import MadeLane, make_batch, make_window
+from tests.worker.steps import (
+    assert_tally_is_exact,
+    attempt,
+    change,
+    consent_row,
+    consented,
+    message,
+    took,
+    turn_of,
+    windows_close,
+)
 from worker import fates, reasons
 from worker.db import database_now
 from worker.gate import BARRED, BARRED_ENDS_AS
 from worker.infobip.statuses import Verdict, verdict
 from worker.locking import LockedMessage, lock
-from worker.models import Attempt, Message
+from worker.models import Attempt, Event, Lane, Message
 from worker.sentences import SENTENCES
 from worker.settings import settings
 from worker.states import FINAL, State, may_become
@@ -65,8 +76,10 @@ FATES = {
     "fail": Fate(failing(Outcome.TRANSIENT), State.RETRYING),
     "refuse": Fate(lambda t, m: fates.refuse(t, m, "bad sender"), State.FAILED),
     "release": Fate(releasing(), State.QUEUED),
+    "postpone": Fate(fates.postpone, None),
     "doubt": Fate(doubting, None),
     "stay_in_doubt": Fate(lambda t, m: fates.stay_in_doubt(t, m, 1, MINUTE), None),
+    "wait_absent": Fate(lambda t, m: fates.wait_absent(t, m, 1), None),
     "absent": Fate(lambda t, m: fates.absent(t, m, 2), None),
     "end_replay": Fate(fates.end_replay, State.CANCELLED),
     "end_unsent": Fate(fates.end_unsent, State.EXPIRED),
@@ -361,6 +374,99 @@ def test_unconfirmed_message_is_never_asked_about_again(session: Session, sendin
     assert (moved.reason, settled.code, settled.look_at) == (reasons.NO_REPORT, reasons.NO_REPORT, None)
 
 
+# Its window is closed
+
+
+@pytest.fixture
+def long_sending(session: Session, sending: UUID) -> UUID:
+    """A message on its way, with a day to live."""
+    change(session, "UPDATE message SET expires_at = now() + interval '1 day', validity_seconds = 86400")
+    return sending
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TRANSIENT, Outcome.EXPIRED, Outcome.ACCOUNT])
+def test_next_attempt_waits_for_the_opening_where_its_slot_lies_outside(
+    session: Session, long_sending: UUID, outcome: Outcome
+) -> None:
+    opens = windows_close(session)
+    take(session, long_sending, failing(outcome))
+    moved = message(session, long_sending)
+    assert (moved.state, moved.reason) == (State.RETRYING, FAILED_WITH[outcome].code)
+    assert turn_of(session, long_sending) == (opens, opens + 21 * HOUR)
+
+
+def test_failure_that_has_no_opening_in_time_ends_by_the_window_and_is_told_as_a_failure(
+    session: Session, lane: MadeLane, sending: UUID
+) -> None:
+    windows_close(session)
+    take(session, sending, failing(Outcome.TRANSIENT))
+    moved, settled = rows(session, sending)
+    assert (moved.state, moved.reason) == (State.EXPIRED, reasons.WINDOW_CLOSED)
+    assert (settled.outcome, settled.code) == (AttemptOutcome.FAILED, FAILED_WITH[Outcome.TRANSIENT].code)
+    told = session.exec(select(Event).order_by(Event.id)).all()  # type: ignore[arg-type]
+    assert [(event.type, event.reason) for event in told] == [
+        ("attempt.failed", FAILED_WITH[Outcome.TRANSIENT].code),
+        ("message.expired", reasons.WINDOW_CLOSED),
+    ]
+    assert_tally_is_exact(session, lane)
+
+
+def test_failure_that_the_same_message_would_meet_again_ends_for_it_whatever_the_window(
+    session: Session, sending: UUID
+) -> None:
+    windows_close(session)
+    take(session, sending, failing(Outcome.PERMANENT))
+    moved = message(session, sending)
+    assert (moved.state, moved.reason) == (State.FAILED, FAILED_WITH[Outcome.PERMANENT].code)
+
+
+def test_released_message_keeps_the_opening_it_left_in(session: Session, sending: UUID) -> None:
+    windows_close(session)
+    before = turn_of(session, sending)
+    take(session, sending, releasing())
+    assert (message(session, sending).state, turn_of(session, sending)) == (State.QUEUED, before)
+
+
+@pytest.mark.parametrize("has_window", [True, False])
+def test_released_to_another_turn_its_window_is_asked_then(session: Session, sending: UUID, has_window: bool) -> None:
+    if has_window:
+        windows_close(session)
+    at = database_now(session) + MINUTE
+    take(session, sending, releasing(at))
+    assert turn_of(session, sending) == (at, at if has_window else None)
+
+
+def test_absent_message_is_asked_about_again_at_the_opening(session: Session, long_sending: UUID) -> None:
+    opens = windows_close(session)
+    take(session, long_sending, doubting, FATES["wait_absent"].step)
+    assert turn_of(session, long_sending) == (opens, opens + 21 * HOUR)
+    settled = attempt(session, long_sending)
+    assert (settled.outcome, settled.looks, settled.look_at) == (AttemptOutcome.IN_DOUBT, 1, opens)
+
+
+def test_absent_message_that_has_no_opening_in_time_ends_by_the_window(
+    session: Session, lane: MadeLane, sending: UUID
+) -> None:
+    windows_close(session)
+    take(session, sending, doubting)
+    take(session, sending, FATES["wait_absent"].step)
+    moved, settled = rows(session, sending)
+    assert (moved.state, moved.reason) == (State.EXPIRED, reasons.WINDOW_CLOSED)
+    assert (settled.outcome, settled.look_at) == (AttemptOutcome.RELEASED, None)
+    assert_tally_is_exact(session, lane)
+
+
+def test_absent_message_whose_next_opening_has_begun_is_asked_about_at_once(
+    session: Session, long_sending: UUID
+) -> None:
+    windows_close(session)
+    window = json.dumps(make_window(database_now(session), -HOUR, HOUR))
+    change(session, "UPDATE batch SET sending_window = CAST(:window AS jsonb)", window=window)
+    now = take(session, long_sending, doubting, FATES["wait_absent"].step)
+    assert turn_of(session, long_sending)[0] == now
+    assert attempt(session, long_sending).look_at == now + SECOND
+
+
 # It is barred
 
 
@@ -394,12 +500,21 @@ def deliver_its_source(session: Session, lane: MadeLane) -> None:
     )
 
 
+def reach_no_mms(session: Session, lane: MadeLane) -> None:
+    """It is an MMS to India, and its text goes in its place."""
+    change(session, "UPDATE lane SET channel = 'mms'")
+    session.add(Lane(credential_id=lane.credential_id, channel="sms", message_type="transactional"))
+    mms = '{"parts": [{"text": "a picture"}], "fallback_text": "in words"}'
+    change(session, "UPDATE batch SET text = NULL, mms = CAST(:mms AS jsonb)", mms=mms)
+
+
 BARS = {
     reasons.BATCH_CANCELLED: cancel,
     reasons.SOURCE_DELIVERED: deliver_its_source,
     reasons.OPTED_OUT: opt_out,
     reasons.NOT_OPTED_IN: require_opt_in,
     reasons.NUMBER_BLOCKED: block,
+    reasons.FALLBACK: reach_no_mms,
 }
 
 
@@ -425,12 +540,15 @@ def test_whatever_bars_a_message_is_played() -> None:
     [failing(Outcome.TRANSIENT), failing(Outcome.ACCOUNT), releasing(), fates.end_unsent],
     ids=["fail", "fail for the account's trouble", "release", "end_unsent"],
 )
+@pytest.mark.parametrize("is_window_open", [True, False])
 def test_barred_message_ends_where_another_would_go_on(
-    session: Session, lane: MadeLane, barred: UUID, reason: str, step: Step
+    session: Session, lane: MadeLane, barred: UUID, reason: str, step: Step, is_window_open: bool
 ) -> None:
+    if not is_window_open:
+        windows_close(session)
     take(session, barred, step)
     moved, settled = rows(session, barred)
-    is_cancelled = reason in (reasons.BATCH_CANCELLED, reasons.SOURCE_DELIVERED)
+    is_cancelled = reason in (reasons.BATCH_CANCELLED, reasons.SOURCE_DELIVERED, reasons.FALLBACK)
     ends_as = State.CANCELLED if is_cancelled else State.SUPPRESSED
     assert (moved.state, moved.reason) == (ends_as, reason)
     assert (moved.finished_at is None, moved.next_attempt_at) == (False, None)

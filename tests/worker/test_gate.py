@@ -15,15 +15,21 @@ from tests.worker.steps import (
     assert_tally_is_exact,
     change,
     consented,
+    fail_with,
     message,
     report,
     retries_due,
     states,
     take,
     took,
+    windows_close,
 )
+from worker import answers
 from worker.claims import Claimed, claim
+from worker.errors import RequestRefused, Violation
+from worker.locking import lock
 from worker.models import Attempt, Message, Submission
+from worker.settings import settings
 from worker.tally import counts
 from worker.words import ConsentState, MessageType
 
@@ -256,3 +262,50 @@ def test_a_late_delivery_wins_over_suppression(session: Session, marketing: Made
     apply(session, marketing, report(message_id, done="12:00:09.000"))
     assert states(session, [message_id]) == ["delivered"]
     assert_tally_is_exact(session, marketing)
+
+
+@pytest.mark.parametrize(
+    ("hours", "may_leave"),
+    [
+        ((-1, 1), True),
+        ((-1, None), True),
+        ((-2, -1), False),  # it has closed
+        ((1, 2), False),  # it has yet to open
+        ((-1, -1), False),  # it has yet to be asked
+    ],
+)
+def test_a_message_on_its_way_may_leave_while_its_opening_lasts(
+    session: Session, lane: MadeLane, hours: tuple[int, int | None], may_leave: bool
+) -> None:
+    (message_id,) = make_batch(session, lane, [ASHA])
+    took(session, lane)
+    opens, closes = hours
+    change(
+        session,
+        "UPDATE message SET next_attempt_at = now() + make_interval(hours => :opens), "
+        "leave_before = now() + make_interval(hours => :closes)",
+        opens=opens,
+        closes=closes,
+    )
+    found = lock(session, [message_id])[message_id]
+    assert (found.may_leave, found.is_window_open) == (may_leave, may_leave)
+
+
+def test_parts_of_a_refused_request_stay_behind_where_their_window_has_closed(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, [ASHA, BEN, CHITRA])
+    submission = took(session, lane)
+    windows_close(session)
+    refusal = RequestRefused("HTTP 400", (Violation(0, "messages[0]: too long"),))
+    assert fail_with(session, submission, refusal) == []
+    assert sorted(states(session, ids)) == ["failed", "queued", "queued"]
+    assert len(claimed(session, lane).missed) == 2
+    assert_tally_is_exact(session, lane)
+
+
+def test_what_waits_for_its_request_stays_behind_once_its_window_has_closed(session: Session, lane: MadeLane) -> None:
+    ids = make_batch(session, lane, [ASHA, BEN])
+    submission = took(session, lane)
+    windows_close(session)
+    assert answers.release_barred(session, submission, settings()) == set(ids)
+    session.commit()
+    assert states(session, ids) == ["queued", "queued"]

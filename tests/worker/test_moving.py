@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from tests.factories import MadeLane, make_batch
+from tests.factories import MadeLane, make_batch, make_window
 from tests.worker.steps import (
     answer,
     apply,
@@ -25,9 +25,10 @@ from tests.worker.steps import (
     swept,
     take,
     took,
+    turn_of,
     wait_until_blocking,
 )
-from worker import answers, batch_sweeps, endings, moving, steering
+from worker import answers, batch_sweeps, endings, missed_windows, moving, steering
 from worker.db import database_now
 from worker.errors import NotSent, RequestRefused
 from worker.infobip.statuses import verdict
@@ -370,3 +371,80 @@ def test_a_start_that_is_near_leaves_a_batch_with_a_pace_the_time_to_be_moved(
     assert at - HOUR < batch.send_at < start
     swept(engine)
     assert turns(session, ids) == at_pace(start, 2, 10)
+
+
+# With a sending window
+
+
+@pytest.fixture
+def minute(session: Session) -> datetime:
+    """The one that has begun."""
+    return database_now(session).replace(second=0, microsecond=0)
+
+
+def test_a_rescheduled_batch_waits_for_its_window_after_the_new_start(
+    session: Session, lane: MadeLane, engine: Engine, minute: datetime
+) -> None:
+    window = make_window(minute, 2 * HOUR, 4 * HOUR)
+    opens = minute + 26 * HOUR
+    ids = make_batch(session, lane, TEN, validity=SIX_HOURS, window=window)
+    steered(session, steering.reschedule, ids[0], minute + 23 * HOUR, None)
+    assert swept(engine) == 3
+    assert {turn_of(session, message_id) for message_id in ids} == {(opens, opens + 2 * HOUR)}
+    assert message(session, ids[9]).expires_at == minute + 29 * HOUR
+
+
+def test_a_rescheduled_batch_starts_within_its_window_where_that_is_open(
+    session: Session, lane: MadeLane, engine: Engine, minute: datetime
+) -> None:
+    window = make_window(minute, 2 * HOUR, 4 * HOUR)
+    start = minute + 27 * HOUR
+    ids = make_batch(session, lane, TEN, validity=SIX_HOURS, window=window)
+    steered(session, steering.reschedule, ids[0], start, None)
+    swept(engine)
+    assert {turn_of(session, message_id) for message_id in ids} == {(start, minute + 28 * HOUR)}
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 2])
+def test_at_a_pace_turns_count_open_time_from_the_new_start_however_often_it_is_given_another(
+    session: Session, lane: MadeLane, engine: Engine, minute: datetime, chunks: int
+) -> None:
+    """So many a second that the seventh finds the window closed, and has its turn when that opens again."""
+    window = make_window(minute, 2 * HOUR, 4 * HOUR)
+    ids = make_batch(session, lane, TEN, validity=timedelta(hours=47), window=window, pace=1)
+    steered(session, steering.reschedule, ids[0], minute + 3 * HOUR, None)
+    for _ in range(chunks):
+        moving.give_turns(engine)
+    closes = minute + 28 * HOUR
+    start = closes - timedelta(seconds=6)
+    steered(session, steering.reschedule, ids[0], start, None)
+    swept(engine)
+    opens = closes + 22 * HOUR
+    assert turns(session, ids) == [*at_pace(start, 1, 6), *at_pace(opens, 1, 4)]
+
+
+def test_a_rescheduled_batch_whose_window_opens_too_late_ends_and_does_not_leave_at_once(
+    session: Session, lane: MadeLane, engine: Engine, minute: datetime
+) -> None:
+    ids = make_batch(session, lane, TEN, window=make_window(minute, -HOUR, HOUR))
+    steered(session, steering.reschedule, ids[0], minute + 2 * HOUR, None)
+    swept(engine)
+    assert take(session, lane) is None
+    missed_windows.postpone(session, ids)
+    session.commit()
+    assert {(row.state, row.reason) for row in (message(session, message_id) for message_id in ids)} == {
+        ("expired", "window_closed")
+    }
+
+
+def test_what_comes_back_never_sent_asks_its_window_at_the_new_start(
+    session: Session, lane: MadeLane, engine: Engine, minute: datetime
+) -> None:
+    ids = make_batch(session, lane, TEN, window=make_window(minute, -HOUR, HOUR))
+    submission = took(session, lane, 3)
+    start = minute + 23 * HOUR
+    steered(session, steering.reschedule, ids[0], start, SIX_HOURS)
+    swept(engine)
+    fail_with(session, submission, NotSent("no connection"))
+    back = [sent.message_id for sent in submission.messages]
+    assert {turn_of(session, message_id) for message_id in back} == {(start, start)}

@@ -13,9 +13,8 @@ from worker.enqueue import enqueue_message
 from worker.enqueue_batch import enqueue_batch
 from worker.models import Batch, Lane, Message
 from worker.orders import BatchOrder, MessageOrder, Values
-from worker.places import Schedule, find_place, find_places, require_sms, schedule_of
+from worker.places import Schedule, find_place, find_places, schedule_of
 from worker.refusals import Refusal
-from worker.words import Channel
 
 
 def database_now(session: Session) -> datetime:
@@ -91,12 +90,6 @@ def test_lane_is_that_of_channel_type_and_credential(session: Session) -> None:
     accepted = enqueue_message(session, MessageOrder(surface="otp", to=TO, text="hi"))
     lane = session.get_one(Lane, accepted.lane_id)
     assert (lane.credential_id, lane.channel, lane.message_type) == (surface.credential_id, "sms", "marketing")
-
-
-def test_mms_is_refused() -> None:
-    require_sms(place())
-    with pytest.raises(Refusal, match="MMS"):
-        require_sms(place(channel=Channel.MMS))
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def claiming(lane: MadeLane) -> dict[str, Any]:
     return {
         "lane": lane.id,
         "credential": lane.credential_id,
+        "channel": "sms",
         "message_type": "marketing",  # so that all of consent is asked
         "limit": FEW,
         "reach": FEW,
@@ -93,6 +94,22 @@ def test_claim_of_a_surface_that_requires_opt_in_reads_what_it_takes(
     fill(session, lane, "queued", OPEN, knows)
     session.execute(text("UPDATE surface SET require_opt_in = true"))
     session.execute(text("UPDATE message SET surface_id = :surface"), {"surface": lane.surface_id})
+    assert most_rows(session, claims._CLAIM, claiming(lane)) <= MOST_OF_A_CLAIM
+
+
+@KNOWLEDGE
+@pytest.mark.parametrize("missed", ["true", "n % 2 = 0"], ids=["all", "every other one"])
+def test_claim_reads_as_many_that_missed_their_windows_as_it_names(
+    session: Session, lane: MadeLane, missed: str, knows: str
+) -> None:
+    fill(session, lane, "queued", OPEN, knows)
+    session.execute(
+        text(
+            "UPDATE message SET leave_before = now() - interval '1 second' "
+            "FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM message WHERE state = 'queued') AS numbered "
+            f"WHERE numbered.id = message.id AND {missed}"
+        )
+    )
     assert most_rows(session, claims._CLAIM, claiming(lane)) <= MOST_OF_A_CLAIM
 
 
@@ -133,8 +150,9 @@ def test_tick_reads_the_head_of_a_lane(session: Session, lane: MadeLane, knows: 
         (setting_aside._HOLD, {}),
         (cancelling._END, {}),
         (moving._GIVE, {"moved": 0, "pace": 5, "start": NOON, "expires_at": NOON, "validity": 60}),
+        (moving._TAKE, {}),
     ],
-    ids=["hold", "end", "move"],
+    ids=["hold", "end", "move", "move within a window"],
 )
 def test_a_chunk_of_a_steered_batch_reads_what_it_takes(
     session: Session, lane: MadeLane, statement: TextClause, values: dict[str, Any], knows: str
@@ -143,6 +161,15 @@ def test_a_chunk_of_a_steered_batch_reads_what_it_takes(
     batch = session.execute(text("SELECT batch_id FROM message WHERE state = 'queued' LIMIT 1")).scalar_one()
     chunk = {"batch": batch, "boundary": BEFORE_ALL, "chunk": FEW}
     assert most_rows(session, statement, {**chunk, **values}) <= FEW
+
+
+@KNOWLEDGE
+def test_giving_a_chunk_its_turns_reads_that_chunk(session: Session, lane: MadeLane, knows: str) -> None:
+    fill(session, lane, "queued", OPEN, knows)
+    batch = session.execute(text("SELECT batch_id FROM message WHERE state = 'queued' LIMIT 1")).scalar_one()
+    ids = list(session.execute(SOME_IDS, {"batch": batch, "few": FEW}).scalars())
+    turns = {"id": column(ids), "at": column([NOON] * FEW), "leave_before": column([None] * FEW)}
+    assert most_rows(session, moving._GIVE_EACH, {**turns, "expires_at": NOON, "validity": 60}) <= FEW
 
 
 CHUNK = MANY // 2  # so many that to ask of each by itself costs no less than to ask once of all there are
@@ -159,7 +186,7 @@ def test_choosing_a_chunk_of_a_replay_to_replay_it_reads_the_chunk(
     chosen = {
         **{"batch": batch, "after": BEFORE_ALL, "through": session.execute(replay._END_OF_CHUNK, start).scalar_one()},
         **{"states": [State.FAILED], "error_names": None, "since": None, "until": None, "includes_unconfirmed": False},
-        **{"credential": lane.credential_id, "is_marketing": True, "needs_opt_in": True},
+        **{"credential": lane.credential_id, "is_marketing": True, "needs_opt_in": True, "parts": 1},
     }
     assert most_rows(session, replay._CHOOSE, chosen) <= CHUNK
 
@@ -168,13 +195,14 @@ def test_choosing_a_chunk_of_a_replay_to_replay_it_reads_the_chunk(
 def test_writing_a_replay_of_a_replay_reads_those_that_go(session: Session, lane: MadeLane, knows: str) -> None:
     batch = fill_replays(session, lane, "failed", knows)
     ids = list(session.execute(SOME_IDS, {"batch": batch, "few": FEW}).scalars())
+    links = {"source": column(ids), "message": column(new_id() for _ in ids)}
     written = {
-        **{"source": column(ids), "message": column(new_id() for _ in ids), "root": column(ids)},
-        **{"before": 0, "replay": new_id(), "surface": lane.surface_id, "lane": lane.id, "start": NOON, "pace": 5},
-        **{"expires_at": NOON, "validity": 60, "now": NOON, "entity": None, "template": None},
+        **{"replay": new_id(), "surface": lane.surface_id, "lane": lane.id, "now": NOON, "entity": None},
+        **{"at": column([NOON] * FEW), "leave_before": column([None] * FEW), "expires_at": NOON, "validity": 60},
+        **{"template": None},
     }
-    assert most_rows(session, replay._OWN_TEXTS, {"ids": ids}) <= FEW
-    assert most_rows(session, replay._REPLAY, written) <= FEW
+    assert most_rows(session, replay._TAKE, {**links, "root": column(ids)}) <= FEW
+    assert most_rows(session, replay._REPLAY, {**links, **written}) <= FEW
 
 
 @KNOWLEDGE

@@ -71,7 +71,7 @@ def test_a_trickle_beside_it_costs_a_campaign_nothing(rates: Rates, credential: 
         if step % 10 == 0:  # answers take half a second
             campaign += rates.take(credential, 100, 500, at=at).messages
         if rates.take(credential, 100, 500, OTP, at=at).messages:  # finds nothing, or one
-            rates.give_back(credential, 100, 500, at=at)
+            rates.charge(credential, 100, -500, at=at)
     assert campaign > 800
 
 
@@ -83,7 +83,7 @@ def test_who_was_held_starts_slowly(rates: Rates, credential: UUID) -> None:
 def test_unused_tokens_come_back(rates: Rates, credential: UUID) -> None:
     rates.take(credential, 100, 1, at=1000.0)
     assert rates.take(credential, 100, 10, at=1000.1).messages == 10
-    rates.give_back(credential, 100, 10, at=1000.1)
+    rates.charge(credential, 100, -10, at=1000.1)
     assert rates.take(credential, 100, 10, at=1000.1).messages == 10
 
 
@@ -140,7 +140,7 @@ def test_a_redis_that_is_away_grants_nothing(rates: Rates, credential: UUID, red
     redis_server.stop()
     try:
         assert rates.take(credential, 10, 10).messages == 0
-        rates.give_back(credential, 10, 10)
+        rates.charge(credential, 10, -10)
         rates.slow_down(credential, 10)
         assert rates.take(credential, None, 10).messages == 10
     finally:
@@ -199,7 +199,7 @@ def test_a_429_in_a_quiet_moment_does_not_stop_what_comes_after(rates: Rates, cr
 def test_what_was_asked_for_and_given_back_was_not_reached(rates: Rates, credential: UUID) -> None:
     for step in range(20):
         rates.take(credential, None, 500, at=1000.0 + step / 5)
-        rates.give_back(credential, None, 496, at=1000.05 + step / 5)
+        rates.charge(credential, None, -496, at=1000.05 + step / 5)
     rates.slow_down(credential, None, at=1004.0)
     assert second_of(rates, credential, None, 1005.0) <= 2 * module.LEAST_LEARNT
 

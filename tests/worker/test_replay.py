@@ -1,5 +1,6 @@
 """Replays: what goes again and what is left out, each message once, and never one that arrived after all."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
-from tests.factories import ENTITY, TEMPLATE, MadeLane, make_batch, make_lane
+from tests.factories import ENTITY, TEMPLATE, MadeLane, make_batch, make_lane, make_window
 from tests.worker.steps import (
     answer,
     apply,
@@ -18,6 +19,7 @@ from tests.worker.steps import (
     change,
     consented,
     message,
+    next_opening,
     report,
     retries_due,
     state,
@@ -26,6 +28,7 @@ from tests.worker.steps import (
     swept,
     take,
     took,
+    turn_of,
 )
 from worker import batch_sweeps, pace, steering
 from worker.db import database_now, make_engine
@@ -247,6 +250,61 @@ def test_the_replay_has_what_its_source_had_and_a_validity_of_its_own(session: S
     assert len(took(session, lane).messages) == 2
 
 
+COUNTED = {"encoding": "UCS-2", "segment_count": 2, "characters_left": 7, "forcing": "ş"}
+
+
+def test_the_replay_has_the_content_of_its_source_and_the_way_it_is_written(session: Session, lane: MadeLane) -> None:
+    ids = failed(session, lane, 2)
+    written = {"transliteration": "TURKISH", "language": {"code": "TR"}, "mms": {"title": "Kite"}, **COUNTED}
+    own = {"warning": "text: differs", "mms": {"title": "Own"}, **COUNTED}
+    change(session, "UPDATE surface SET transliteration = 'GREEK', language = NULL")
+    for row, columns in ((batch_of(session, ids[0]), written), (message(session, ids[1]), own)):
+        for name, value in columns.items():
+            setattr(row, name, value)
+    session.commit()
+    first, second = (message(session, message_id).model_dump() for message_id in again(session, ids))
+    batch = session.get_one(Batch, first["batch_id"]).model_dump()
+    assert written.items() <= batch.items()
+    assert own.items() <= second.items()
+    assert {first[name] for name in own} == {None}
+
+
+@pytest.mark.parametrize(
+    ("had", "surface_has", "has"), [("off", "hours", "off"), ("hours", "off", "hours"), (None, "hours", "hours")]
+)
+def test_the_surface_as_it_is_now_gives_a_window_only_to_a_source_that_had_none(
+    session: Session, lane: MadeLane, had: str | None, surface_has: str, has: str
+) -> None:
+    """And first turns lie in it."""
+    at = now(session)
+    hours = make_window(at, timedelta(hours=2), timedelta(hours=4))
+    given = {"off": json.dumps("off"), "hours": json.dumps(hours), None: None}
+    ids = failed(session, lane, 2)
+    for table, window in {"batch": had, "surface": surface_has}.items():
+        change(session, f"UPDATE {table} SET sending_window = CAST(:window AS jsonb)", window=given[window])
+    new = again(session, ids, validity=timedelta(hours=6))
+    assert batch_of(session, new[0]).sending_window == ("off" if has == "off" else hours)
+    turns = {turn_of(session, message_id) for message_id in new}
+    opens = next_opening(session, hours, at)
+    created = batch_of(session, new[0]).created_at
+    assert turns == ({(created, None)} if has == "off" else {(opens, opens + timedelta(hours=2))})
+
+
+def test_a_replay_at_a_pace_counts_open_time(session: Session, lane: MadeLane) -> None:
+    at = now(session)
+    hours = make_window(at, timedelta(hours=2), timedelta(hours=4))
+    ids = failed(session, lane, 3)
+    change(
+        session,
+        "UPDATE batch SET messages_per_second = 1, sending_window = CAST(:window AS jsonb)",
+        window=json.dumps(hours),
+    )
+    new = again(session, ids, validity=timedelta(hours=6))
+    opens = next_opening(session, hours, at)
+    turns = [message(session, message_id).next_attempt_at for message_id in new]
+    assert turns == [opens + timedelta(seconds=place) for place in range(3)]
+
+
 def test_dlt_ids_that_are_given_replace_all_former_ones(session: Session, lane: MadeLane) -> None:
     ids = failed(session, lane)
     change(session, "UPDATE message SET content_template_id = '1207160000000000002', principal_entity_id = '1201'")
@@ -462,9 +520,12 @@ def test_preview_writes_nothing_locks_nothing_and_holds_no_feed_back(
 
 
 def test_segments_are_those_of_the_texts_that_would_go(session: Session, lane: MadeLane, few_at_a_time: None) -> None:
-    own = [{"text": "न" * 71}, {"text": "a" * 160}, {}, {}, {}, {"text": "न" * 200, "state": "delivered"}]
+    """As they were counted when they were accepted; where nobody did, as of an MMS, it is one."""
+    own = [{"segment_count": 2}, {"segment_count": 1}, {}, {}, {}, {"segment_count": 3, "state": "delivered"}]
     ids = made(session, lane, *own)
     assert preview(session, ordered(session, ids)).segments == 2 + 1 + 3
+    change(session, "UPDATE batch SET segment_count = 4")
+    assert preview(session, ordered(session, ids)).segments == 2 + 1 + 3 * 4
 
 
 def test_cost_is_by_the_prices_of_the_batch_or_else_of_its_lane(session: Session, lane: MadeLane) -> None:

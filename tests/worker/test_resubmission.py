@@ -1,6 +1,7 @@
 """Going out again: what Infobip's logs do not show, under its number, through its lane, never twice at once."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.worker.steps import (
     set_faults,
     state,
     states,
+    windows_close,
 )
 from worker.infobip.client import Infobip
 from worker.infobip.reports import Report
@@ -234,3 +236,20 @@ def test_resubmissions_take_tokens_like_everything_else(
             dispatcher.deliver(sandbox_lane.id, 1)
             rates.seconds += 0.125
     assert 0 < len(accepted(sandbox)) < 20
+
+
+def test_absent_ones_whose_window_closed_before_they_left_wait_for_the_opening_and_cost_no_more_looks(
+    session: Session, sandbox_lane: MadeLane, sandbox: str, lookups: Lookups, dispatcher: Dispatcher
+) -> None:
+    waiting = make_batch(session, sandbox_lane, ["919900000001"], validity=timedelta(days=1))
+    ending = make_batch(session, sandbox_lane, ["919900000002"])
+    doubted(session, sandbox_lane)
+    absent(session, lookups)
+    opens = windows_close(session)
+    dispatcher.deliver(sandbox_lane.id, 1)
+    assert accepted(sandbox) == []
+    assert states(session, waiting + ending) == ["sending", "expired"]
+    found = attempt(session, waiting[0])
+    assert (found.outcome, found.look_at) == ("in doubt", opens)
+    assert message(session, ending[0]).reason == "window_closed"
+    assert_tally_is_exact(session, sandbox_lane)

@@ -11,7 +11,8 @@ from worker.enqueue_batch import enqueue_batch
 from worker.models import Message
 from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Rejected, Row, Values
 from worker.refusals import Refusal
-from worker.rows import MOST_TEXT_BYTES, BadRow, Checked, RowReader, read_message, refusal_of_rows
+from worker.rows import MOST_TEXT_BYTES, BadRow, Checked, Reading, RowReader, read_message, refusal_of_rows
+from worker.segments import count
 
 RECIPIENT = "919876543210"
 TEMPLATE_ALONE = Values(content_template_id="1207160000000000001")
@@ -40,12 +41,16 @@ def fault_of(read: Callable[[], Checked]) -> str | None:
 def test_checked_row_has_a_text_only_where_it_differs_from_the_batchs(
     batch_text: str | None, row: Row, checked: str | None
 ) -> None:
-    assert RowReader(batch_text, None, NOTHING_GIVEN).read(row) == Checked(RECIPIENT, checked, NOTHING_GIVEN)
+    assert RowReader(Reading(), batch_text).read(row) == Checked(
+        RECIPIENT, checked, NOTHING_GIVEN, None if checked is None else count(checked)
+    )
 
 
 def test_checked_row_keeps_only_the_values_given_with_it() -> None:
     own = Values(callback_data="own", content_template_id=TEMPLATE_ALONE.content_template_id)
-    reader = RowReader("Shared", None, Values(principal_entity_id="1201150000000000001", callback_data="shared"))
+    reader = RowReader(
+        Reading(values=Values(principal_entity_id="1201150000000000001", callback_data="shared")), "Shared"
+    )
     assert reader.read(Row(0, TO, values=own)).values == own
 
 
@@ -53,7 +58,7 @@ def test_checked_single_send_keeps_all_values_itself() -> None:
     above = Values(principal_entity_id="1201150000000000001", callback_data="surface")
     order = MessageOrder(surface="otp", to=TO, text="hi", values=Values(callback_data="own"))
     values = Values(principal_entity_id="1201150000000000001", callback_data="own")
-    assert read_message(order, None, above) == Checked(RECIPIENT, "hi", values)
+    assert read_message(order, Reading(values=above)) == Checked(RECIPIENT, "hi", values, count("hi"))
 
 
 @pytest.mark.parametrize(
@@ -73,16 +78,18 @@ def test_of_several_faults_one_is_named(
     to: str, text: str, values: Values, of_single_send: str | None, of_row: str | None
 ) -> None:
     order = MessageOrder(surface="otp", to=to, text=text, values=values)
-    assert fault_of(lambda: read_message(order, None, NOTHING_GIVEN)) == of_single_send
-    reader = RowReader("Shared", None, NOTHING_GIVEN)
+    assert fault_of(lambda: read_message(order, Reading())) == of_single_send
+    reader = RowReader(Reading(), "Shared")
     assert fault_of(lambda: reader.read(Row(0, to, text, values=values))) == of_row
 
 
 @pytest.mark.parametrize(
     ("content", "is_good"),
     [
-        ("x" * MOST_TEXT_BYTES, True),
-        ("x" * (MOST_TEXT_BYTES + 1), False),
+        ("x" * 25 * 153, True),
+        ("x" * 25 * 153 + "x", False),
+        ("ж" * 25 * 67, True),
+        ("ж" * 25 * 67 + "ж", False),
         ("é" * (MOST_TEXT_BYTES // 2), True),
         ("é" * (MOST_TEXT_BYTES // 2) + "x", False),
         (" \n", False),
@@ -90,16 +97,16 @@ def test_of_several_faults_one_is_named(
 )
 def test_text_has_the_same_bounds_wherever_it_stands(content: str, is_good: bool) -> None:
     order = MessageOrder(surface="otp", to=TO, text=content)
-    assert fault_of(lambda: read_message(order, None, NOTHING_GIVEN)) == (None if is_good else "text")
-    reader = RowReader(None, None, NOTHING_GIVEN)
+    assert fault_of(lambda: read_message(order, Reading())) == (None if is_good else "text")
+    reader = RowReader(Reading(), None)
     assert fault_of(lambda: reader.read(Row(0, TO, content))) == (None if is_good else "text")
-    rendered = RowReader("{{all}}", None, NOTHING_GIVEN)
+    rendered = RowReader(Reading(), "{{all}}")
     assert fault_of(lambda: rendered.read(Row(0, TO, None, {"all": content}))) == (None if is_good else "text")
     if is_good:
-        RowReader(content, None, NOTHING_GIVEN)
+        RowReader(Reading(), content)
     else:
         with pytest.raises(Refusal, match=r"^text: "):
-            RowReader(content, None, NOTHING_GIVEN)
+            RowReader(Reading(), content)
 
 
 LONG_TEMPLATE = "{{name}}" + "x" * MOST_TEXT_BYTES
@@ -107,15 +114,15 @@ LONG_TEMPLATE = "{{name}}" + "x" * MOST_TEXT_BYTES
 
 def test_text_is_measured_before_its_placeholders_are_filled() -> None:
     with pytest.raises(Refusal, match=r"text: has 4,008 bytes in UTF-8: at most 4,000 fit"):
-        RowReader(LONG_TEMPLATE, None, NOTHING_GIVEN)
+        RowReader(Reading(), LONG_TEMPLATE)
     with pytest.raises(BadRow, match="has 4,008 bytes in UTF-8") as refused:
-        RowReader(None, None, NOTHING_GIVEN).read(Row(0, TO, LONG_TEMPLATE, {"name": ""}))
+        RowReader(Reading(), None).read(Row(0, TO, LONG_TEMPLATE, {"name": ""}))
     assert refused.value.field == "text"
 
 
 @pytest.mark.parametrize(("batch_text", "row_text"), [("{{all}}" * 500, None), (None, "{{all}}" * 500)])
 def test_what_the_filled_text_would_have_is_told(batch_text: str | None, row_text: str | None) -> None:
-    reader = RowReader(batch_text, None, NOTHING_GIVEN)
+    reader = RowReader(Reading(), batch_text)
     with pytest.raises(BadRow, match="has 50,000,000 characters with its placeholders filled") as refused:
         reader.read(Row(0, TO, row_text, {"all": "x" * 100_000}))
     assert refused.value.field == "text"
@@ -123,7 +130,7 @@ def test_what_the_filled_text_would_have_is_told(batch_text: str | None, row_tex
 
 def test_placeholders_are_for_batches_only() -> None:
     with pytest.raises(BadRow, match="only a batch fills in"):
-        read_message(MessageOrder(surface="otp", to=TO, text="Hi {{name}}"), None, NOTHING_GIVEN)
+        read_message(MessageOrder(surface="otp", to=TO, text="Hi {{name}}"), Reading())
 
 
 @pytest.mark.parametrize(

@@ -242,10 +242,31 @@ def test_tokens_come_back_for_what_ends_instead_of_leaving(
 ) -> None:
     taken: list[int] = []
     monkeypatch.setattr(dispatcher, "_take_tokens", lambda _: taken.append(10) or Grant(10))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(dispatcher._rates, "give_back", lambda _, __, unused: taken.append(-unused))
+    monkeypatch.setattr(dispatcher._rates, "charge", lambda _, __, more: taken.append(more))
     make_batch(session, marketing, [*opted_out(session, marketing, 14), "919900000001", "919900000002"])
     dispatcher.deliver(marketing.id, 20)
     assert sum(taken) == 2
+
+
+@pytest.mark.parametrize(("unit", "tokens"), [("messages", 3), ("segments", 1 + 2 + 3)])
+def test_a_rate_counts_messages_or_the_parts_they_are_billed_as(
+    session: Session,
+    sandbox_lane: MadeLane,
+    dispatcher: Dispatcher,
+    monkeypatch: pytest.MonkeyPatch,
+    unit: str,
+    tokens: int,
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(dispatcher, "_take_tokens", lambda _: taken.append(10) or Grant(10))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(dispatcher._rates, "charge", lambda _, __, more: taken.append(more))
+    change(session, f"UPDATE credential SET rate_unit = '{unit}'")
+    ids = make_batch(session, sandbox_lane, ["919900000001", "919900000002", "919900000003"])
+    change(session, "UPDATE batch SET segment_count = 3")  # for those that have no text of their own
+    for message_id, parts in zip(ids, (1, 2), strict=False):
+        change(session, "UPDATE message SET segment_count = :parts WHERE id = :id", id=message_id, parts=parts)
+    dispatcher.deliver(sandbox_lane.id, 20)
+    assert sum(taken) == tokens
 
 
 def test_a_full_claim_calls_others_though_some_of_it_ends(

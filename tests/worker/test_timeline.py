@@ -185,6 +185,11 @@ def around(
     )
 
 
+HOUR = timedelta(hours=1)
+WINDOW = {"from": "12:30", "to": "14:30", "time_zone": "UTC"}
+INDIA_OPENS = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)  # 10:00 there
+
+
 # (state, the message, what is around it, the sentence)
 SITUATIONS = {
     "due": (
@@ -236,6 +241,32 @@ SITUATIONS = {
         {**ATTEMPTED, "next_attempt_at": at(60)},
         {"batch": {"messages_per_second": 5}},
         f"Waits for attempt 2 at 12:01:00 UTC; it is tried {UNTIL}.",
+    ),
+    "window opens today": (
+        State.QUEUED,
+        {"next_attempt_at": at(1800), "leave_before": at(9000)},
+        {"batch": {"sending_window": WINDOW}},
+        f"Waits for its sending window to open at 12:30:00 UTC, for its first attempt; it is tried {UNTIL}.",
+    ),
+    "retry in the next opening, lane held meanwhile": (
+        State.RETRYING,
+        {**RETRIED, "next_attempt_at": at(1800), "leave_before": at(9000)},
+        {"batch": {"sending_window": WINDOW}, "lane": NO_CREDIT},
+        f"Waits for its sending window to open at 12:30:00 UTC, for attempt 2, while its lane is held; it is tried "
+        f"{UNTIL}, after {ABSENT}: {explain(ABSENT)}",
+    ),
+    "marketing to India, sent at night": (
+        State.QUEUED,
+        {"next_attempt_at": INDIA_OPENS, "leave_before": INDIA_OPENS + 11 * HOUR, "expires_at": INDIA_OPENS + HOUR},
+        {"lane": {"message_type": "marketing"}},
+        "Waits for its sending window to open at 2026-11-23 04:30:00 UTC, for its first attempt; it is tried until "
+        "2026-11-23 05:30:00 UTC.",
+    ),
+    "a turn within its window, or one at which that is asked": (
+        State.QUEUED,
+        {"next_attempt_at": at(1801), "leave_before": at(9000)},
+        {"batch": {"sending_window": WINDOW}},
+        f"Waits for its first attempt at 12:30:01 UTC; it is tried {UNTIL}.",
     ),
     "lane held": (
         State.QUEUED,

@@ -4,9 +4,20 @@ from hypothesis import strategies as st
 
 from tests.worker.any_order.model_infobip import Fate, Said, Way
 from worker.boundaries import Boundary
+from worker.windows import OFF
 
 SECONDS = st.sampled_from([*[None] * 15, 1, 6, 21, 61, 130, 700])
 VALIDITIES = st.sampled_from([3600, 3600, 48 * 3600, 48 * 3600, 180, 20])
+# As a request gives them; the recipients are Indian, and so India's hours hold besides, 04:30 to 15:30.
+WINDOWS = st.sampled_from(
+    [
+        *[OFF] * 4,
+        None,
+        {"from": "12:00", "to": "13:00", "time_zone": "UTC"},
+        {"from": "12:01", "to": "14:00", "time_zone": "UTC"},
+        {"from": "15:00", "to": "06:00", "time_zone": "UTC"},
+    ]
+)
 INDEX = st.integers(0, 7)
 STATUSES = st.sampled_from(
     [

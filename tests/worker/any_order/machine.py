@@ -4,6 +4,7 @@ PostgreSQL against a model of Infobip, which checks with each request that
 - nothing leaves after `expires_at`, and none carries more validity than remains;
 - no submission that was opened after its batch was cancelled, or while it was paused, leaves with a message of it;
 - none that was opened after somebody opted out, or Infobip's report of a block came, leaves with a message to them;
+- none that was opened while the sending window of a message was closed leaves with it;
 - none that was opened after a message, or a replay of it, was reported as delivered leaves with another of that chain;
 - no attempt is accepted while another one of its message was, of which Infobip told no failure.
 
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
@@ -77,6 +78,15 @@ _NEW_ACCOUNT = text("""
 """)
 
 
+class Blocked(NamedTuple):
+    """What may not leave."""
+
+    batches: frozenset[UUID]
+    unwilling: frozenset[str]
+    arrived: frozenset[UUID]  # messages of chains of which one has arrived
+    closed: frozenset[UUID]  # messages whose windows are closed
+
+
 class AnyOrder(RuleBasedStateMachine):
     def __init__(self, engine: Engine, settings: Settings) -> None:
         super().__init__()
@@ -90,8 +100,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.cancelled: set[UUID] = set()
         self.people = ModelPeople()
         self.heard: set[tables.Key] = set()  # reports that were stored
-        # By submission: the batches, the people, and the messages of chains that have arrived.
-        self.blocked_at_opening: dict[UUID, tuple[frozenset[UUID], frozenset[str], frozenset[UUID]]] = {}
+        self.blocked_at_opening: dict[UUID, Blocked] = {}  # by submission
         self.opened: list[OpenSubmission] = []  # by processes that have yet to send them
         self.stopped: list[tuple[OpenSubmission, Answer | SendError]] = []  # sent, and the outcome not yet recorded
         self.pushed: set[tables.Key] = set()
@@ -121,32 +130,42 @@ class AnyOrder(RuleBasedStateMachine):
         """The promises that a request is held to as it leaves."""
         ids = [message_id for (message_id, _), _ in sent.messages]
         rows = {row.id: row for row in self._transact(lambda session: session.execute(_LEAVING, {"ids": ids}).all())}
-        blocked, unwilling, arrived = self.blocked_at_opening.get(sent.bulk_id, self._blocked_now())
+        blocked = self.blocked_at_opening.get(sent.bulk_id, self._blocked_now())
         for (message_id, _), validity in sent.messages:
             left = rows[message_id].remaining_seconds
             assert 1 <= validity <= left, f"a validity of {validity} s, with {left} s left"
-            assert rows[message_id].batch_id not in blocked, "its batch was paused or cancelled when this was opened"
-            assert rows[message_id].recipient not in unwilling, "its recipient had opted out when this was opened"
-            assert message_id not in arrived, "another of its chain had arrived when this was opened"
+            row = rows[message_id]
+            assert row.batch_id not in blocked.batches, "its batch was paused or cancelled when this was opened"
+            assert row.recipient not in blocked.unwilling, "its recipient had opted out when this was opened"
+            assert message_id not in blocked.arrived, "another of its chain had arrived when this was opened"
+            assert message_id not in blocked.closed, "its window was closed when this was opened"
 
-    def _blocked_now(self) -> tuple[frozenset[UUID], frozenset[str], frozenset[UUID]]:
-        return frozenset(self.blocked), frozenset(self.people.unwilling), self.world.chains_that_arrived
+    def _blocked_now(self) -> "Blocked":
+        now = NOON + timedelta(seconds=self.passed_seconds)
+        return Blocked(
+            frozenset(self.blocked),
+            frozenset(self.people.unwilling),
+            self.world.chains_that_arrived,
+            frozenset(one for one, row in self.world.messages.items() if not promises.is_open(row.window, now)),
+        )
 
     # Enqueue, open, send, record: the send path, step by step, or at once.
 
-    @initialize(size=st.integers(1, 2), validity=draws.VALIDITIES)
-    def enqueue_first(self, size: int, validity: int) -> None:
-        self._enqueue(size, validity)
+    @initialize(size=st.integers(1, 2), validity=draws.VALIDITIES, window=draws.WINDOWS)
+    def enqueue_first(self, size: int, validity: int, window: Any) -> None:
+        self._enqueue(size, validity, window)
 
     @precondition(lambda self: self.world.live_count <= 2)
-    @rule(size=st.integers(1, 2), validity=draws.VALIDITIES)
-    def enqueue(self, size: int, validity: int) -> None:
-        self._enqueue(size, validity)
+    @rule(size=st.integers(1, 2), validity=draws.VALIDITIES, window=draws.WINDOWS)
+    def enqueue(self, size: int, validity: int, window: Any) -> None:
+        self._enqueue(size, validity, window)
 
-    def _enqueue(self, size: int, validity: int) -> None:
+    def _enqueue(self, size: int, validity: int, window: Any) -> None:
         recipients = [str(next(self._numbers)) for _ in range(size)]
         with Session(self.engine, expire_on_commit=False) as session:
-            (first, *_) = make_batch(session, self.lane, recipients, validity=timedelta(seconds=validity))
+            (first, *_) = make_batch(
+                session, self.lane, recipients, validity=timedelta(seconds=validity), window=window
+            )
             batch_id = session.get_one(models.Message, first).batch_id
         assert batch_id is not None
         self.batches.append(batch_id)
@@ -356,6 +375,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert not troubles, "\n".join(entry.get("exception", str(entry)) for entry in troubles)
         for check in promises.OF_THE_TABLES:
             check(world)
+        promises.check_closed_windows(world, NOON + timedelta(seconds=self.passed_seconds))
         for check_both in promises.OF_TABLES_AND_INFOBIP:
             check_both(world, self.infobip)
         promises.check_reports(world, self.infobip, self.pushed, self.strangers)

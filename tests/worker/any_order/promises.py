@@ -5,15 +5,18 @@ Each check takes the `World` and says in its docstring what it holds to.
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from tests.worker.any_order.model_infobip import Attempt, ModelInfobip, Told
 from tests.worker.any_order.model_people import ModelPeople
 from tests.worker.any_order.tables import Key, World
 from worker import retry
-from worker.reasons import DELIVERED_LATE, NUMBER_BLOCKED, OPTED_OUT, SOURCE_DELIVERED
+from worker.reasons import DELIVERED_LATE, NUMBER_BLOCKED, OPTED_OUT, SOURCE_DELIVERED, WINDOW_CLOSED
 from worker.states import FINAL, REASONED, UNDELIVERED, WAITING, State, may_become
+from worker.windows import OFF
 from worker.words import UNSETTLED, AttemptOutcome, EventType
 
 
@@ -69,7 +72,8 @@ def check_open_attempts(world: World, infobip: ModelInfobip) -> None:
 
 
 def check_ends(world: World, infobip: ModelInfobip) -> None:
-    """Nothing is cancelled but with its batch or for what it replays, and nothing expires before its last margin.
+    """Nothing is cancelled but with its batch or for what it replays, and nothing expires before its last margin, but
+    for its window.
     Neither they nor consent end a message that Infobip has accepted and shows in its logs. In a batch that is
     cancelled, none waits anew."""
     for step in world.steps:
@@ -82,9 +86,37 @@ def check_ends(world: World, infobip: ModelInfobip) -> None:
         assert (message.finished_in is not None) == (message.state in FINAL)
         if message.state == State.CANCELLED:
             assert message.is_cancelled or message.reason == SOURCE_DELIVERED
-        if message.state == State.EXPIRED:
+        if message.state == State.EXPIRED and message.reason != WINDOW_CLOSED:
             margin = retry.margin(timedelta(seconds=message.validity_seconds)).total_seconds()
             assert message.finished_in >= message.expires_in - margin
+
+
+def is_open(window: Any, at: datetime) -> bool:
+    """As promotional messages to India have it."""
+    minute = 60 * at.hour + at.minute
+    if window == OFF:
+        return True
+    if window is not None:
+        opens, closes = (60 * int(text[:2]) + int(text[3:]) for text in (getattr(window, "from"), window.to))
+        if not (opens <= minute < closes if opens < closes else minute >= opens or minute < closes):
+            return False
+    return 4 * 60 + 30 <= minute < 15 * 60 + 30
+
+
+def check_closed_windows(world: World, now: datetime) -> None:
+    """What ends for its window would not have seen it open again before its last margin; and what waits for an opening
+    has one that ends after its turn."""
+    for message in world.messages.values():
+        if message.state in WAITING and message.leave_in is not None:
+            assert message.leave_in >= message.due_in
+    for step in world.steps:
+        message = world.messages[UUID(step.message_id)]
+        if step.state == State.EXPIRED and message.reason == WINDOW_CLOSED:
+            margin = retry.margin(timedelta(seconds=message.validity_seconds)).total_seconds()
+            minutes = range(1, int((message.expires_in - margin) // 60))
+            start = now.replace(second=0, microsecond=0)
+            stands = [is_open(message.window, start + timedelta(minutes=minute)) for minute in (0, *minutes)]
+            assert not any(then and not before for before, then in pairwise(stands)), "it would have opened again"
 
 
 def check_held(world: World) -> None:

@@ -56,6 +56,8 @@ _WORLD = text(f"""
     messages AS (
         SELECT m.id, m.lane_id, m.batch_id, m.recipient, m.state, m.reason, m.attempt_count, m.validity_seconds,
                {_seconds_until("m.next_attempt_at")} AS due_in, {_seconds_until("m.expires_at")} AS expires_in,
+               {_seconds_until("m.leave_before")} AS leave_in,
+               coalesce(m.sending_window, b.sending_window) AS window,
                {_seconds_until("m.finished_at")} AS finished_in, b.cancelled_at IS NOT NULL AS is_cancelled,
                m.held AND b.held_through IS NULL AS is_held_astray
         FROM message m JOIN batch b ON b.id = m.batch_id

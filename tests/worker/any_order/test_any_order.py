@@ -18,6 +18,7 @@ from tests.worker.any_order.machine import AnyOrder
 from tests.worker.any_order.model_infobip import Fate, Said, Way
 from worker import batch_sweeps
 from worker.settings import Settings
+from worker.windows import OFF
 
 RUNS = 4 * int(os.environ.get("DELIVERY_MORE_EXAMPLES", "1"))
 EXAMPLES = 11  # a run: what Hypothesis tries after them are mostly variations of one another
@@ -69,8 +70,8 @@ def step(name: str, **values: Any) -> tuple[str, dict[str, Any]]:
     return name, values
 
 
-def enqueue(size: int = 1, validity: int = 3600) -> tuple[str, dict[str, Any]]:
-    return step("enqueue", size=size, validity=validity)
+def enqueue(size: int = 1, validity: int = 3600, window: Any = OFF) -> tuple[str, dict[str, Any]]:
+    return step("enqueue", size=size, validity=validity, window=window)
 
 
 def deliver(*fates: Fate) -> tuple[str, dict[str, Any]]:
@@ -245,3 +246,34 @@ def test_a_late_delivery_ends_the_third_of_a_chain(machine: AnyOrder) -> None:
     play(machine, *HAS_FAILED, replay(), deliver(), happen(Said.REFUSED_FOR_GOOD), replay())
     play(machine, happen(Said.DELIVERED, which=1))
     assert states(machine) == ["failed", "delivered", "cancelled"]
+
+
+TWO_DAYS = 48 * 3600
+CLOSES_SOON = {"from": "11:00", "to": "12:01", "time_zone": "UTC"}  # in a minute
+
+
+def test_an_absent_message_whose_window_has_closed_is_left_alone_until_the_next_opening(machine: AnyOrder) -> None:
+    play(machine, enqueue(validity=TWO_DAYS, window=CLOSES_SOON), deliver(VANISHED))
+    play(machine, step("pass_time", seconds=61), look(2), look(1))
+    assert states(machine) == ["sending"]
+    until_the_opening = machine.world.next_look
+    assert until_the_opening is not None
+    assert until_the_opening > 22 * 3600
+    play(machine, step("pass_time", seconds=until_the_opening), look(1), deliver())
+    assert states(machine) == ["sent"]
+
+
+def test_a_failure_after_the_window_has_closed_is_tried_again_in_the_next_opening(machine: AnyOrder) -> None:
+    play(machine, enqueue(validity=TWO_DAYS, window=CLOSES_SOON), deliver())
+    play(machine, step("pass_time", seconds=61), happen(Said.AWAY))
+    until_the_opening = machine.world.next_send
+    assert until_the_opening is not None
+    assert until_the_opening > 22 * 3600
+    play(machine, step("pass_time", seconds=until_the_opening), deliver())
+    assert states(machine) == ["sent"]
+
+
+def test_what_was_opened_in_time_and_stands_still_past_its_window_stays_behind(machine: AnyOrder) -> None:
+    play(machine, enqueue(validity=TWO_DAYS, window=CLOSES_SOON), step("open", limit=1))
+    play(machine, step("pass_time", seconds=61), step("send", which=0, fates=[Fate()], stops=False))
+    assert states(machine) == ["queued"]
