@@ -98,6 +98,10 @@ class ApiClient:
         headers = {} if key is None else {"Idempotency-Key": key}
         return self._json(method, path, json=body, headers=headers)
 
+    def ask(self, path: str, body: Any) -> Any:
+        """The answer to a POST that changes nothing."""
+        return self._json("POST", path, json=body, changes=False)
+
     def items(self, path: str, most: int | None = None, **query: Any) -> Iterator[dict[str, Any]]:
         """A list of the API's, page by page as it is asked for, at most so many."""
         left = most
@@ -156,12 +160,12 @@ class ApiClient:
         answer = self._ask(method, path, **request)
         return None if answer.status_code == httpx.codes.NO_CONTENT else _read_json(answer)
 
-    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def _ask(self, method: str, path: str, *, changes: bool = True, **request: Any) -> httpx.Response:
         with self._told():
             answer = self._http.request(method, path, **request)
         if not answer.is_success:
             raise _refusal(answer)
-        if method != "GET":
+        if changes and method != "GET":
             go_on_without_output()
         return answer
 

@@ -78,7 +78,8 @@ class Audience:
     @property
     def key(self) -> str:
         """An idempotency key for this content, sent in this way: the same command has the same one."""
-        way = None if self.columns is None else [self.columns.to, self.columns.fills, self.columns.callback_data]
+        columns = self.columns
+        way = None if columns is None else [columns.to, columns.fills, columns.callback_data, *columns.values]
         whole = sha256(orjson.dumps([self.batch, way], option=orjson.OPT_SORT_KEYS))
         whole.update(self.file.digest)
         return f"send-{whole.hexdigest()}"

@@ -1,6 +1,8 @@
-"""From a file's columns to rows as the API takes them: which column holds the recipient, which fills a placeholder."""
+"""From a file's columns to rows as the API takes them: which column holds the recipient, which fills a placeholder,
+which are the values of a DLT template."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import csv
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +12,21 @@ from worker.rendering import placeholders
 from worker.rows import BadRow
 
 RECIPIENTS = ("to", "phone", "msisdn", "number", "mobile", "recipient")
-ROW_FIELDS = frozenset({"to", "text", "variables", "callback_data", "content_template_id", "principal_entity_id"})
+TEMPLATE_VARIABLES = "template_variables"  # as the name of --map: not one column, but several
+ROW_FIELDS = frozenset(
+    {"to", "text", "variables", "callback_data", "content_template_id", "principal_entity_id", "template"}
+    | {TEMPLATE_VARIABLES}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
-    """Names of columns; `fills` gives them by placeholder."""
+    """Names of columns; `fills` gives them by placeholder, `values` those of a DLT template in their order."""
 
     to: str
     fills: Mapping[str, str]
     callback_data: str | None = None
+    values: Sequence[str] = ()
 
     def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """One row in the API's form. What is missing stays away: the API says of it what it says. Errors: BadRow."""
@@ -31,6 +38,8 @@ class ColumnMap:
         if self.fills:
             found = {name: _text(values, column) for name, column in self.fills.items()}
             row["variables"] = {name: text for name, text in found.items() if text is not None}
+        if self.values:
+            row[TEMPLATE_VARIABLES] = [_text(values, column) or "" for column in self.values]
         if self.callback_data is not None and (data := _text(values, self.callback_data)):
             row["callback_data"] = data
         return row
@@ -38,14 +47,25 @@ class ColumnMap:
 
 def map_columns(
     columns: Sequence[str],
-    text: str,
+    texts: Iterable[str],
     to: str | None = None,
     named: Mapping[str, str] | None = None,
     callback_data: str | None = None,
+    values: str | None = None,
 ) -> ColumnMap:
-    """`named`: columns by placeholder, where they are called otherwise. Errors: CommandError, listing the columns."""
-    named = named or {}
-    wanted = placeholders(text)
+    """`texts`: all that may hold placeholders. `named`: columns by placeholder, where they are called otherwise.
+    `values`: the columns of a DLT template's, with commas between. Errors: CommandError, listing the columns."""
+    return ColumnMap(
+        to=_column(columns, RECIPIENTS if to is None else [to], "for the recipient", "name it with --to COLUMN"),
+        fills=_fills(columns, {name for text in texts for name in placeholders(text)}, named or {}),
+        callback_data=None
+        if callback_data is None
+        else _column(columns, [callback_data], "for the callback data", "correct --callback-data"),
+        values=() if values is None else _value_columns(columns, values),
+    )
+
+
+def _fills(columns: Sequence[str], wanted: Collection[str], named: Mapping[str, str]) -> dict[str, str]:
     for name in named:
         if name not in wanted:
             there = ", ".join(f"{{{{{other}}}}}" for other in sorted(wanted)) or "none"
@@ -54,13 +74,14 @@ def map_columns(
     for name in sorted(wanted):
         advice = f"name it with --map '{name}=Column'"
         fills[name] = _column(columns, [named.get(name, name)], f"for {{{{{name}}}}}", advice)
-    return ColumnMap(
-        to=_column(columns, RECIPIENTS if to is None else [to], "for the recipient", "name it with --to COLUMN"),
-        fills=fills,
-        callback_data=None
-        if callback_data is None
-        else _column(columns, [callback_data], "for the callback data", "correct --callback-data"),
-    )
+    return fills
+
+
+def _value_columns(columns: Sequence[str], names: str) -> list[str]:
+    """A name that holds a comma stands in quotes, as in CSV."""
+    advice = f"correct --map {TEMPLATE_VARIABLES}"
+    wanted = next(csv.reader([names], skipinitialspace=True))
+    return [_column(columns, [name.strip()], f"for value {number}", advice) for number, name in enumerate(wanted, 1)]
 
 
 def is_row(values: Mapping[str, Any]) -> bool:

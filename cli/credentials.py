@@ -4,6 +4,7 @@ import typer
 
 from cli.options import AsJson, examples
 from cli.resources import Field, Name, Resource, add_commands
+from worker.words import RateUnit
 
 app = typer.Typer(name="credentials", help="Credentials: Infobip accounts, with their keywords.", no_args_is_help=True)
 
@@ -29,6 +30,7 @@ _FIELDS = (
     Field("fuzzy_opt_out_message", "The answer to what is almost an opt-out keyword."),
     Field("inbound_pull", "Whether to fetch inbound messages, rather than have Infobip push them.", bool),
     Field("messages_per_second", "The most that leave in a second; unset: no limit of ours.", int),
+    Field("rate_unit", "What that counts: messages, or the segments that they are billed as.", RateUnit, is_kept=True),
 )
 CREDENTIAL = Resource(
     noun="credential",

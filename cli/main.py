@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli import batches, consents, credentials, event_endpoints, messages, surfaces
+from cli import batches, consents, credentials, dlt_templates, event_endpoints, media, messages, surfaces
 from cli.errors import CommandError
 from cli.events import EXAMPLES as EVENT_EXAMPLES
 from cli.events import events
@@ -244,8 +244,10 @@ def create_token(
 app.add_typer(token_app, name="token", rich_help_panel=SET_UP)
 app.add_typer(credentials.app, rich_help_panel=SET_UP)
 app.add_typer(surfaces.app, rich_help_panel=SET_UP)
+app.add_typer(dlt_templates.app, rich_help_panel=SET_UP)
 app.add_typer(event_endpoints.app, rich_help_panel=SET_UP)
 app.command("send", epilog=SEND_EXAMPLES, rich_help_panel=SEND)(send)
+app.add_typer(media.app, rich_help_panel=SEND)
 app.command("watch", epilog=WATCH_EXAMPLES, rich_help_panel=LOOK)(watch)
 app.command("events", epilog=EVENT_EXAMPLES, rich_help_panel=LOOK)(events)
 app.command("inbound", epilog=INBOUND_EXAMPLES, rich_help_panel=LOOK)(inbound)

@@ -31,12 +31,14 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a body. `kind`: str, int, bool, a StrEnum, or list, which is words with commas between them."""
+    """A field of a body. `kind`: str, int, bool, a StrEnum, list, which is words with commas between them, or what
+    makes a value of the option's text, with ValueError of one that it does not take."""
 
     name: str
     help: str
     kind: Any = str
-    words: Sequence[str] = ()  # of a list: what the shell offers
+    words: Sequence[str] = ()  # what the shell offers
+    metavar: str | None = None  # where the kind does not say it
     is_needed: bool = False  # at creation
     is_fixed: bool = False  # once created
     is_kept: bool = False  # cannot be unset
@@ -52,6 +54,10 @@ class Field:
         return f"{self.name}_" if self.name == "name" or iskeyword(self.name) else self.name
 
     @property
+    def reads_text(self) -> bool:
+        return not isinstance(self.kind, type)
+
+    @property
     def can_be_unset(self) -> bool:
         return not (self.is_needed or self.is_kept or self.kind is bool)
 
@@ -62,7 +68,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """`tables`: the columns of the values that are lists of items, wherever one is shown whole."""
+    """`tables`: the columns of the values that are lists of items, wherever one is shown whole. `filters`: the fields
+    by which its list can be asked for."""
 
     noun: str
     path: str
@@ -72,6 +79,7 @@ class Resource:
     create_example: str  # its options
     update_example: str
     tables: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    filters: Sequence[Field] = ()
 
     def show(self, item: Mapping[str, Any], as_json: bool) -> None:
         from cli.tables import print_item, print_json
@@ -110,12 +118,12 @@ def add_commands(app: typer.Typer, resource: Resource) -> None:
 def _add_reading(app: typer.Typer, resource: Resource) -> None:
     noun, group = resource.noun, f"delivery {app.info.name}"
 
-    def list_(as_json: AsJson = False) -> None:
+    def list_(as_json: bool, **given: Any) -> None:
         from cli.api_client import ApiClient
         from cli.tables import print_items, print_json
 
         with ApiClient() as api:
-            items = list(api.items(resource.path))
+            items = list(api.items(resource.path, **{each.name: given[each.parameter] for each in resource.filters}))
         if as_json:
             print_json({"items": items})
         else:
@@ -127,7 +135,10 @@ def _add_reading(app: typer.Typer, resource: Resource) -> None:
         with ApiClient() as api:
             resource.show(api.read(resource.path_of(name)), as_json)
 
-    app.command("list", help=f"List every {noun}, newest first.", epilog=examples(f"{group} list"))(list_)
+    filters = [_option(each, is_new=False) for each in resource.filters]
+    app.command("list", help=f"List every {noun}, newest first.", epilog=examples(f"{group} list"))(
+        _with(list_, [*filters, _AS_JSON])
+    )
     app.command("get", help=f"Show one {noun}.", epilog=examples(f"{group} get {resource.example}"))(get)
 
 
@@ -201,15 +212,16 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-_LAST = (_parameter("from_file", FromFile, None), _parameter("as_json", AsJson, False))
+_AS_JSON = _parameter("as_json", AsJson, False)
+_LAST = (_parameter("from_file", FromFile, None), _AS_JSON)
 
 
 def _option(field: Field, *, is_new: bool) -> inspect.Parameter:
-    kind = {list: str, bool: Answer}.get(field.kind, field.kind)
+    kind = str if field.reads_text else {list: str, bool: Answer}.get(field.kind, field.kind)
     option = typer.Option(
         field.option,
         help=f"{field.help}{_note(field, is_new)}",
-        metavar={list: "WORD,...", str: "TEXT", int: "NUMBER"}.get(field.kind),
+        metavar=field.metavar or {list: "WORD,...", str: "TEXT", int: "NUMBER"}.get(field.kind),
         envvar=field.environment if is_new else None,
         show_envvar=field.environment is not None,
         autocompletion=completed(field.words) if field.words else None,
@@ -236,6 +248,8 @@ def _body(fields: Sequence[Field], from_file: str | None, given: Mapping[str, An
             if from_file == "-":
                 raise CommandError(f"standard input cannot be both {each.option} and --from-file")
             value = _secret(each)
+        if each.reads_text:
+            value = _read_text(each, value)
         if each.kind is list:
             value = [word.strip() for word in value.split(",") if word.strip()]
         if each.kind is bool:
@@ -245,6 +259,13 @@ def _body(fields: Sequence[Field], from_file: str | None, given: Mapping[str, An
     if missing:
         raise CommandError(f"{', '.join(missing)} must be given, as an option or as a field of --from-file")
     return body
+
+
+def _read_text(field: Field, text: str) -> Any:
+    try:
+        return field.kind(text)
+    except ValueError as error:
+        raise CommandError(f"{field.option}: {error}") from error
 
 
 def _unset(fields: Iterable[Field], names: Iterable[str]) -> dict[str, Any]:

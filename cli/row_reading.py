@@ -1,102 +1,93 @@
-"""Rows in the API's form, judged as the API does: a test holds the two against each other.
-
-Their shape is what api/schemas/sends.py asks for, in the same words; all else is decided by the API's own functions.
-"""
+"""Rows in the API's form, judged as the API does: a test holds the two against each other. All but their shape is
+decided by the API's own functions."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from cli.column_map import ROW_FIELDS
 from cli.errors import CommandError
-from worker.dlt import BadDltId, check_dlt_id
-from worker.orders import MessageOrder, Row, Values
+from cli.send_faults import option_of
+from cli.send_shapes import manner_of, mms_of, row_of, template_variables_of, values_of
+from worker.mms import Mms
+from worker.orders import MessageOrder
 from worker.refusals import Refusal
-from worker.rows import BadRow, RowReader, read_message
+from worker.rows import BadRow, Checked, Reading, RowReader, read_message
+from worker.segments import Segments
 
-MOST_CALLBACK_DATA = 4_000  # characters
-_NUL = "holds a NUL character, which cannot be stored: remove it"
+
+class Judged(NamedTuple):
+    """A message as it would go out. `text`: of an MMS, what its recipient sees; it has no `segments`.
+    `content_template_id`: that it goes under, of whatever level."""
+
+    recipient: str
+    text: str
+    segments: Segments | None
+    content_template_id: str | None
+    warning: str | None
 
 
 class Reader:
-    """Reads what goes through a surface. `below`: the values of the surface and of its credential."""
+    """Reads what goes through a surface."""
 
-    def __init__(self, send: Mapping[str, Any], default_country: str | None, below: Values) -> None:
-        """`send`: in the API's words, what the rows of a batch share. Errors: CommandError of that."""
+    def __init__(self, send: Mapping[str, Any], below: Reading) -> None:
+        """`send`: in the API's words, what the rows of a batch share. `below`: by what the surface has it read. Errors:
+        CommandError of that."""
         self._text = send.get("text")
         try:
-            shared = values_of(send).over(below)
-            self._reader = RowReader(self._text, default_country, shared)
+            self._reading = replace(
+                below, values=values_of(send).over(below.values), manner=manner_of(send).over(below.manner)
+            )
+            self._mms = mms_of(send.get("mms"))
+            self._reader = RowReader(
+                self._reading, self._text, self._mms, send.get("template"), template_variables_of(send)
+            )
         except BadRow as error:
-            raise CommandError(f"--{error.field.replace('_', '-')}: {error.reason}") from error
+            raise CommandError(f"{option_of(error.field)}: {error.reason}") from error
         except Refusal as refusal:
-            raise CommandError(f"--{refusal.detail}") from refusal
+            named = [f"{option_of(fault.field)}: {fault.message}" for fault in refusal.faults]
+            raise CommandError("; ".join(named)) from refusal
 
-    def read(self, values: Mapping[str, Any]) -> tuple[str, str]:
-        """The recipient in E.164 and the whole text. Errors: BadRow."""
+    def read(self, values: Mapping[str, Any]) -> Judged:
+        """Errors: BadRow."""
         checked = self._reader.read(row_of(values))
-        text = self._text if checked.text is None else checked.text
-        assert text is not None
-        return checked.recipient, text
+        return _judged(checked, self._text, self._mms, self._reader.segments, self._reading)
 
 
-def read_single(send: Mapping[str, Any], default_country: str | None, below: Values) -> tuple[str, str]:
-    """The same of a message without a batch. Errors: BadRow."""
-    order = MessageOrder(surface=send["surface"], to=send["to"], text=send["text"], values=values_of(send))
-    checked = read_message(order, default_country, below)
-    assert checked.text is not None
-    return checked.recipient, checked.text
-
-
-def row_of(values: Mapping[str, Any]) -> Row:
-    """Errors: BadRow, of a wrong shape."""
-    shared = values_of(values)
-    to = _text(values, "to")
-    if to is None:
-        raise BadRow("to", "must be text (in quotes)" if "to" in values else "is missing")
-    row = Row(0, to, _text(values, "text"), _variables(values.get("variables")), shared)
-    for name in values:
-        if name not in ROW_FIELDS:
-            raise BadRow(name, "is not a field of this request: remove it, or correct its name")
-    return row
-
-
-def values_of(values: Mapping[str, Any]) -> Values:
-    """Errors: BadRow."""
-    data = _text(values, "callback_data")
-    if data is not None and len(data) > MOST_CALLBACK_DATA:
-        raise BadRow("callback_data", f"has {len(data):,} characters: at most {MOST_CALLBACK_DATA:,} fit")
-    return Values(
-        callback_data=data,
-        content_template_id=_dlt_id(values, "content_template_id"),
-        principal_entity_id=_dlt_id(values, "principal_entity_id"),
-    )
-
-
-def _dlt_id(values: Mapping[str, Any], name: str) -> str | None:
-    text = _text(values, name)
+def texts_of(send: Mapping[str, Any]) -> list[str]:
+    """All that rows share and that may hold placeholders. Errors: CommandError."""
     try:
-        return None if text is None else check_dlt_id(text)
-    except BadDltId as error:
-        raise BadRow(name, str(error)) from error
+        mms = mms_of(send.get("mms"))
+    except BadRow as error:
+        raise CommandError(f"{option_of(error.field)}: {error.reason}") from error
+    text = send.get("text")
+    return [*([] if text is None else [text]), *([] if mms is None else mms.texts())]
 
 
-def _text(values: Mapping[str, Any], name: str) -> str | None:
-    text = values.get(name)
-    if not isinstance(text, str | None):
-        raise BadRow(name, "must be text (in quotes)")
-    if text is not None and "\0" in text:
-        raise BadRow(name, _NUL)
-    return text
+def read_single(send: Mapping[str, Any], below: Reading) -> Judged:
+    """The same of a message without a batch. Errors: BadRow."""
+    mms = mms_of(send.get("mms"))
+    order = MessageOrder(
+        surface=send["surface"],
+        to=send["to"],
+        text=send.get("text"),
+        mms=mms,
+        template=send.get("template"),
+        template_variables=template_variables_of(send),
+        values=values_of(send),
+    )
+    return _judged(read_message(order, below), None, mms, None, below)
 
 
-def _variables(variables: Any) -> dict[str, str] | None:
-    if variables is None:
-        return None
-    if not isinstance(variables, dict):
-        raise BadRow("variables", "must be an object of texts and whole numbers")
-    for name, value in variables.items():
-        if type(value) not in (str, int):
-            raise BadRow(f"variables.{name}", "must be text (in quotes) or a whole number")
-        if "\0" in name or (isinstance(value, str) and "\0" in value):
-            raise BadRow(f"variables.{name}", _NUL)
-    return {name: str(value) for name, value in variables.items()}
+def _judged(checked: Checked, text: str | None, mms: Mms | None, segments: Segments | None, reading: Reading) -> Judged:
+    """`text`, `mms` and `segments` are what all rows have that bring none of their own."""
+    whole = checked.mms or mms
+    said = _seen(whole) if whole is not None else text if checked.text is None else checked.text
+    assert said is not None  # else it had no content
+    values = checked.values.over(reading.values)
+    return Judged(checked.recipient, said, checked.segments or segments, values.content_template_id, checked.warning)
+
+
+def _seen(mms: Mms) -> str:
+    parts = ["SMIL" if part.kind == "smil" else part.value for part in mms.parts]
+    instead = [] if mms.fallback_text is None else [f"in its place: {mms.fallback_text}"]
+    return "; ".join([*([] if mms.title is None else [mms.title]), *parts, *instead])

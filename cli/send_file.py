@@ -1,39 +1,32 @@
 """A file to its people: read, checked, sent as one request under one idempotency key, and followed to its end."""
 
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import typer
 
 from cli.api_client import ApiAway, ApiClient, ApiRefusal, Created
 from cli.audience import ALL_OF_THEM, MOST_SHOWN, Audience, refuse
-from cli.column_map import is_row, map_columns
+from cli.column_map import TEMPLATE_VARIABLES, ColumnMap, is_row, map_columns
 from cli.errors import CommandError
 from cli.options import confirm, say
 from cli.people_file import PeopleFile, people_in
 from cli.rejected_file import rejecting
-from cli.row_reading import Reader
+from cli.row_reading import Reader, texts_of
 from cli.send_check import Findings, examine, read_through
+from cli.send_faults import ADVICE, in_lines
+from cli.send_preview import preview
+from cli.send_surface import check_reading, read_surface, reading_of
 from cli.send_view import findings_json, reading, show_end, show_findings, show_wrong, uploading
 from cli.tables import clock, counted, print_json
 from cli.waiting import INTERRUPTED, exit_code, interruptible, patiently, wait_for_batch
-from worker.orders import Values
 
 SOME_REJECTED = 3
-_ADVICE = "correct them, or leave them out with --skip-invalid"
-_COUNT = re.compile(r"((?:at least )?)([\d,]+) rows? (?:is|are) wrong")  # how the API's refusal of rows begins
-_NOT_OPTIONS = {  # fields of the API that have another name here
-    "validity_period": "--validity",
-    "on_invalid": "--skip-invalid",
-    "Idempotency-Key": "--key",
-    "messages": "the file",
-}
+_CONFLICT = 409
 _CLOCKS_DIFFER_SECONDS = 5.0  # the database's from the API's, and its own resolution
 
 
@@ -67,11 +60,13 @@ def send_file(wish: Wish) -> int:
         if surface is None and wish.waits is not False:
             check_reading(api, wish.batch)
         found = _read(api, wish, audience, surface)
+        is_shown = wish.dry_run or (is_asked and not wish.as_json)
+        told = preview(api, wish.batch, found.sample_rows) if is_shown else None
         if wish.dry_run:
-            return _tell_dry_run(wish, found, surface or {})
-        if is_asked and not wish.as_json:
-            show_findings(found, surface or {}, dict(wish.batch))
-        _check(wish, found, people.name, is_shown=is_asked and not wish.as_json)
+            return _tell_dry_run(wish, found, surface or {}, told)
+        if is_shown:
+            show_findings(found, surface or {}, dict(wish.batch), told)
+        _check(wish, found, people.name, is_shown=is_shown)
         if is_asked:
             _ask(wish, found)
         key = wish.key or audience.key
@@ -87,7 +82,8 @@ def _read(api: ApiClient, wish: Wish, audience: Audience, surface: dict[str, Any
         if surface is None:
             found = read_through(audience, moved)
         else:
-            reader = Reader(wish.batch, surface["default_country"], values_below(api, surface))
+            names_templates = audience.columns is None or "template" in wish.batch
+            reader = Reader(wish.batch, reading_of(api, surface, names_templates=names_templates))
             with rejecting(wish.rejected, wish.file) as told:
                 found = examine(audience, reader, moved, told)
     if not found.rows:
@@ -95,47 +91,33 @@ def _read(api: ApiClient, wish: Wish, audience: Audience, surface: dict[str, Any
     return found
 
 
-def values_below(api: ApiClient, surface: Mapping[str, Any]) -> Values:
-    """What a send inherits from its surface and that one's credential."""
-    names = ("content_template_id", "principal_entity_id")
-    credential = api.read(f"/v1/credentials/{surface['credential_id']}")
-    of_surface, of_credential = (Values(**{name: level[name] for name in names}) for level in (surface, credential))
-    return of_surface.over(of_credential)
-
-
-def read_surface(api: ApiClient, send: Mapping[str, Any]) -> dict[str, Any]:
-    surface: dict[str, Any] = api.read(f"/v1/surfaces/{quote(send['surface'], safe='')}")
-    return surface
-
-
-def check_reading(api: ApiClient, send: Mapping[str, Any]) -> None:
-    """Whoever waits for the end has to read. Errors: CommandError, before anything is sent, where the token may not."""
-    with suppress(ApiAway):  # the send itself is patient
-        read_surface(api, send)
-
-
-def _columns(people: PeopleFile, wish: Wish) -> Any:
+def _columns(people: PeopleFile, wish: Wish) -> ColumnMap | None:
     """None where the rows are the API's own."""
-    text = wish.batch.get("text")
     if people.first is not None and is_row(people.first) and not (wish.to or wish.placeholders or wish.callback_data):
         return None
-    if text is None:
-        raise CommandError("--text is missing: only rows in the API's own form may bring texts of their own")
-    return map_columns(people.columns, text, wish.to, wish.placeholders, wish.callback_data)
+    if not {"text", "template", "mms"} & wish.batch.keys():
+        raise CommandError(
+            "--text is missing (or --template, or what an MMS holds): only rows in the API's own form may bring texts "
+            "of their own"
+        )
+    named = dict(wish.placeholders)
+    values = named.pop(TEMPLATE_VARIABLES, None) if "template" in wish.batch else None
+    return map_columns(people.columns, texts_of(wish.batch), wish.to, named, wish.callback_data, values)
 
 
-def _tell_dry_run(wish: Wish, found: Findings, surface: dict[str, Any]) -> int:
+def _tell_dry_run(wish: Wish, found: Findings, surface: dict[str, Any], told: dict[str, Any] | None) -> int:
     if wish.as_json:
-        print_json(findings_json(found))
+        print_json(findings_json(found, told))
     else:
-        show_findings(found, surface, dict(wish.batch))
+        show_findings(found, surface, dict(wish.batch), told)
         print("\nnothing was sent")
     return 0 if not found.wrong else SOME_REJECTED if wish.skips and found.good else 1
 
 
 def _ask(wish: Wish, found: Findings) -> None:
     left = found.duplicates if wish.batch.get("deduplicate") else 0
-    confirm(f"\nSend {found.good - left:,} messages, {found.segments:,} segments?", wish.is_confirmed)
+    segments = f", {found.segments:,} segments" if found.segments else ""
+    confirm(f"\nSend {found.good - left:,} messages{segments}?", wish.is_confirmed)
 
 
 def _check(wish: Wish, found: Findings, name: str, *, is_shown: bool) -> None:
@@ -146,7 +128,7 @@ def _check(wish: Wish, found: Findings, name: str, *, is_shown: bool) -> None:
         what = "a line cannot be read" if found.wrong == 1 else f"{found.wrong:,} lines cannot be read"
     else:
         what = "a row looks wrong" if found.wrong == 1 else f"{found.wrong:,} rows look wrong"
-    advice = _ADVICE if found.good else "correct them"
+    advice = ADVICE if found.good else "correct them"
     raise refuse(f"{name}: {what}, and nothing was sent: {advice}", () if is_shown else found.examples, found.wrong)
 
 
@@ -166,34 +148,13 @@ def _upload(api: ApiClient, wish: Wish, audience: Audience, found: Findings, key
     except ApiAway as error:
         raise CommandError(f"{error}; {again}") from error
     except ApiRefusal as refusal:
-        raise _in_lines(refusal, audience, found, key, wish) from refusal
-
-
-def _in_lines(refusal: ApiRefusal, audience: Audience, found: Findings, key: str, wish: Wish) -> CommandError:
-    """The API's no, with the file's lines in place of the request's rows."""
-    if refusal.status == 409:
-        whose = "--key" if wish.key else "the key of this command"
-        return CommandError(
-            f"{whose} {key} came with another file or other options before, and nothing was sent now: "
-            "send those again to look at that batch, or give another --key for this one"
-        )
-    of_rows = [fault for fault in refusal.faults if "index" in fault]
-    if not of_rows:
-        # Its words are of a first line, which is none of the file's.
-        named = [f"{_option(fault['field'])}: {fault['message']}" for fault in refusal.faults]
-        return CommandError("; ".join(named)) if named else refusal
-    # It advises those who write requests, of which it lists more than are shown here: the count alone is for us.
-    told = _COUNT.match(str(refusal))
-    at_least, count = (told[1], int(told[2].replace(",", ""))) if told else ("at least ", len(of_rows))
-    advice = _ADVICE if count < found.readable and not wish.skips else "correct them"
-    what = f"{at_least}{count:,} row{' is' if count == 1 else 's are'} wrong, and nothing was stored: {advice}"
-    return refuse(what, audience.in_lines(of_rows[:MOST_SHOWN]), count)
-
-
-def _option(field: str) -> str:
-    """What a field of the batch is called on the command line."""
-    name, _, _ = field.partition(".")
-    return _NOT_OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        if refusal.status == _CONFLICT:
+            raise CommandError(
+                f"{'--key' if wish.key else 'the key of this command'} {key} came with another file or other options "
+                "before, and nothing was sent now: send those again to look at that batch, or give another --key for "
+                "this one"
+            ) from refusal
+        raise in_lines(refusal, audience, found.readable, skips=wish.skips) from refusal
 
 
 def _follow(api: ApiClient, wish: Wish, audience: Audience, found: Findings, key: str, created: Created) -> int:
@@ -223,12 +184,23 @@ def _tell_accepted(api: ApiClient, answer: dict[str, Any], asked_at: float | Non
     names = ("accepted", "suppressed", "duplicates")
     print(f"batch {answer['id']}: {counted({name: answer[name] for name in names}) or 'nothing accepted'}")
     print(f"key {answer['idempotency_key']}: the same command again sends nothing twice")
+    if "parts" in answer:  # an answer that was kept from before they were counted has none
+        print(_billed(answer))
     with suppress(CommandError):  # a token that may send may not be one that reads
         batch = api.read(f"/v1/batches/{answer['id']}")
         if is_earlier(batch["created_at"], asked_at):
             print(f"it is that of {clock(batch['created_at'])}: nothing was sent now, another --key would send again")
         if answer["state"] == "scheduled":
             print(f"it leaves at {clock(batch['send_at'])}: `delivery batches wait {answer['id']}` waits for its end")
+
+
+def _billed(answer: dict[str, Any]) -> str:
+    """What the accepted messages take together, and how many of them are doubtful."""
+    told = f"{answer['parts']:,} segments"
+    if not answer["warned_count"]:
+        return told
+    look = f"`delivery messages list --batch {answer['id']} --json` has each warning"
+    return f"{told}; {answer['warned_count']:,} messages are doubtful: {look}"
 
 
 def is_earlier(created_at: str, asked_at: float | None) -> bool:

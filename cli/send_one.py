@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -12,11 +13,12 @@ from cli.errors import CommandError
 from cli.options import say
 from cli.row_reading import read_single
 from cli.send_check import encoding_of
-from cli.send_file import check_reading, is_earlier, read_surface, values_below
+from cli.send_file import is_earlier
+from cli.send_preview import preview, preview_facts
+from cli.send_surface import check_reading, read_surface, reading_of
 from cli.tables import clock, print_facts, print_json, printable
 from cli.waiting import SOME_UNDELIVERED, interruptible, patiently
 from worker.rows import BadRow
-from worker.segments import count
 from worker.states import FINAL, State
 
 _LOOK_SECONDS = 0.5
@@ -40,7 +42,7 @@ def send_one(message: dict[str, Any], key: str | None, *, dry_run: bool, waits: 
         look = f"`delivery messages get {answer['id']}` shows it"
         with interruptible(f"the message goes on without you: {look}"):
             if not as_json:
-                _tell_accepted(api, answer["id"], answer["state"], key, asked_at)
+                _tell_accepted(api, answer, key, asked_at)
             answer["idempotency_key"] = key
             if waits or (waits is None and "send_at" not in message):
                 answer["message"] = _wait(api, answer["id"])
@@ -54,24 +56,35 @@ def send_one(message: dict[str, Any], key: str | None, *, dry_run: bool, waits: 
 def _tell_dry_run(api: ApiClient, message: dict[str, Any], as_json: bool) -> int:
     surface = read_surface(api, message)
     try:
-        to, text = read_single(message, surface["default_country"], values_below(api, surface))
+        judged = read_single(message, reading_of(api, surface, names_templates="template" in message))
     except BadRow as error:
         raise CommandError(f"{error.field}: {error.reason}") from error
-    segments = count(text)
-    facts = {"to": to, "segments": segments.parts, "encoding": encoding_of(segments), "text": text}
+    shared = {name: value for name, value in message.items() if name != "to"}
+    told = preview(api, shared, [{"to": message["to"]}])
+    facts = {
+        "to": judged.recipient,
+        "segments": 0 if judged.segments is None else judged.segments.parts,
+        "encoding": encoding_of(judged.segments),
+        "content_template_id": judged.content_template_id,
+        "text": judged.text,
+        "warning": judged.warning,
+    }
     if as_json:
-        print_json(facts)
+        print_json({**facts, "preview": told})
     else:
-        print_facts(facts.items())
+        shown = [(name, value) for name, value in facts.items() if value is not None]
+        print_facts([*shown, *(preview_facts(told, datetime.now(UTC)) if told else [])])
         print("\nnothing was sent")
     return 0
 
 
-def _tell_accepted(api: ApiClient, message_id: str, state: str, key: str, asked_at: float | None) -> None:
-    print(f"message {message_id}: {state}")
+def _tell_accepted(api: ApiClient, answer: dict[str, Any], key: str, asked_at: float | None) -> None:
+    print(f"message {answer['id']}: {answer['state']}")
     print(f"key {key}: the same command again sends nothing twice")
+    if answer.get("warning"):
+        print(printable(f"doubtful: {answer['warning']}"))
     with suppress(CommandError):  # a token that may send may not be one that reads
-        created_at = api.read(f"/v1/messages/{message_id}")["created_at"]
+        created_at = api.read(f"/v1/messages/{answer['id']}")["created_at"]
         if is_earlier(created_at, asked_at):
             print(f"it is that of {clock(created_at)}: nothing was sent now, another --key would send again")
 

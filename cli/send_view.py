@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from cli.audience import MOST_SHOWN, Wrong
-from cli.send_check import Findings
-from cli.tables import print_facts, print_table
+from cli.send_check import Findings, Sample, Warned
+from cli.send_preview import preview_facts
+from cli.tables import counted, print_facts, print_table
 from worker.sentences import explain
 from worker.states import State
 
@@ -16,9 +18,13 @@ _WRONG = ("line", "to", "field", "reason")
 _LOOK_ROWS = 1_000  # read between two looks at how far the file is
 
 
-def show_findings(found: Findings, surface: dict[str, Any], batch: dict[str, Any]) -> None:
+def show_findings(
+    found: Findings, surface: dict[str, Any], batch: dict[str, Any], preview: dict[str, Any] | None
+) -> None:
+    """`preview`: the API's own of the samples, where it gave one."""
     if found.samples:
-        print_table(("line", "to", "segments", "encoding", "text"), [sample._asdict() for sample in found.samples])
+        columns = [name for name in Sample._fields if name != "content_template_id" or found.templates]
+        print_table(columns, [sample._asdict() for sample in found.samples])
         print()
     print_facts(
         [
@@ -28,11 +34,16 @@ def show_findings(found: Findings, surface: dict[str, Any], batch: dict[str, Any
             ),
             ("rows", f"{found.rows:,}"),
             ("segments", f"{found.segments:,}"),
+            *_encodings(found),
+            *((f"template {template_id}", f"{count:,}") for template_id, count in found.templates.items()),
             ("duplicates", _duplicates(found, batch)),
             ("look wrong", f"{found.wrong:,}"),
+            *([("doubtful", f"{found.warned:,}")] if found.warned else []),
+            *(preview_facts(preview, datetime.now(UTC)) if preview else []),
         ]
     )
     show_wrong(found.examples, found.wrong)
+    _show_warned(found)
 
 
 def show_wrong(wrong: Sequence[Wrong], count: int) -> None:
@@ -43,11 +54,43 @@ def show_wrong(wrong: Sequence[Wrong], count: int) -> None:
         print_table(_WRONG, [row._asdict() for row in shown])
 
 
-def findings_json(found: Findings) -> dict[str, Any]:
-    rows = {name: [row._asdict() for row in getattr(found, name)] for name in ("samples", "examples")}
-    facts = {**asdict(found), **rows}
-    del facts["lines"]  # the examples hold them
+def findings_json(found: Findings, preview: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "rows": found.rows,
+        "unreadable": found.unreadable,
+        "wrong": found.wrong,
+        "duplicates": found.duplicates,
+        "segments": found.segments,
+        "encodings": {encoding: asdict(taken) for encoding, taken in found.encodings.items()},
+        "forced": None if found.forced is None else found.forced._asdict(),
+        "templates": found.templates,
+        "warned": found.warned,
+        "samples": [row._asdict() for row in found.samples],
+        "warnings": [row._asdict() for row in found.warnings],
+        "examples": [row._asdict() for row in found.examples],
+        "preview": preview,
+    }
+
+
+def _encodings(found: Findings) -> list[tuple[str, str]]:
+    """Where there is more to say than how many segments there are."""
+    if found.encodings.keys() <= {"GSM-7"}:
+        return []
+    facts = [
+        (encoding, counted({"messages": taken.messages, "segments": taken.segments}))
+        for encoding, taken in sorted(found.encodings.items())
+    ]
+    if found.forced is not None:
+        line, _, name, at = found.forced
+        facts.append(("Unicode for", f"{name}, first in line {line} at character {at:,}"))
     return facts
+
+
+def _show_warned(found: Findings) -> None:
+    shown = found.warnings[:MOST_SHOWN]
+    if shown:
+        print(f"\ndoubtful{f', the first {len(shown)}' if len(shown) < found.warned else ''}:")
+        print_table(Warned._fields, [row._asdict() for row in shown])
 
 
 def show_end(batch: dict[str, Any]) -> None:
@@ -81,7 +124,7 @@ def reading(source: IO[bytes]) -> Iterator[Callable[[], None]]:
 
     size = os.fstat(source.fileno()).st_size
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with _progress(*columns) as progress:
+    with progress_bar(*columns) as progress:
         task = progress.add_task("", total=size)
         rows = 0
 
@@ -100,7 +143,7 @@ def uploading(total: int) -> Iterator[Callable[[int | None], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with _progress(*columns) as progress:
+    with progress_bar(*columns) as progress:
         task = progress.add_task("sending", total=total)
         gone = 0
 
@@ -113,7 +156,7 @@ def uploading(total: int) -> Iterator[Callable[[int | None], None]]:
         yield moved
 
 
-def _progress(*columns: Any) -> Any:
+def progress_bar(*columns: Any) -> Any:
     """A bar on a terminal, and nothing elsewhere."""
     from rich.console import Console
     from rich.progress import Progress

@@ -217,6 +217,9 @@ class Stack:
         hosts = given.get("DELIVERY_ALLOWED_PROVIDER_HOSTS") or ",".join(INFOBIP_HOSTS)
         local = [f"{host}:{options.sandbox_port}" for host in ("127.0.0.1", "localhost")]
         given["DELIVERY_ALLOWED_PROVIDER_HOSTS"] = ",".join([hosts, *local])
+        given["DELIVERY_ALLOWED_MEDIA_HOSTS"] = ",".join(
+            [*filter(None, [given.get("DELIVERY_ALLOWED_MEDIA_HOSTS")]), *local]
+        )
         given["DELIVERY_API_PORT"] = str(options.port)
         given["DELIVERY_SANDBOX_PORT"] = str(options.sandbox_port)
         given["DELIVERY_METRICS_PORT"] = str(options.metrics_port)

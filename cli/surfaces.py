@@ -2,8 +2,10 @@
 
 import typer
 
+from cli.option_values import LANGUAGES, WINDOW_HELP, window, word_or_json
 from cli.resources import Field, Resource, add_commands
-from worker.words import Channel, MessageType
+from worker.transliteration import TRANSLITERATIONS
+from worker.words import Channel, DltPolicy, MessageType
 
 app = typer.Typer(
     name="surfaces", help="Surfaces: channel, message type, credential and sender under one name.", no_args_is_help=True
@@ -26,11 +28,12 @@ SURFACE = Resource(
         Field("default_country", "Of numbers without +, such as IN."),
         Field("countries", "Not available in this release.", list),
         Field("require_opt_in", "Whether marketing goes to those alone who have opted in.", bool),
-        Field("dlt", "Only off in this release.", is_kept=True),
-        Field("transliteration", "Not available in this release."),
-        Field("language", "Not available in this release."),
-        Field("sending_window", "Only off in this release, with a reason."),
+        Field("dlt", "What happens to a text to India that fits no registered template.", DltPolicy, is_kept=True),
+        Field("transliteration", "Into letters that cost less, such as NON_UNICODE.", words=TRANSLITERATIONS),
+        Field("language", "Whose tables texts are sent with.", word_or_json, words=LANGUAGES, metavar="WORD|JSON"),
+        Field("sending_window", f"When messages may leave: {WINDOW_HELP}", window, metavar="HOURS|off"),
         Field("window_off_reason", "Why the sending window is off."),
+        Field("fallback_sender", "Of an MMS surface: who sends the SMS in an MMS's place."),
     ),
     columns=("name", "channel", "message_type", "credential", "sender", "description", "created_at"),
     example="orders",

@@ -10,13 +10,14 @@ import pytest
 from sqlmodel import Session
 
 from cli.credentials import CREDENTIAL
+from cli.dlt_templates import TEMPLATE
 from cli.event_endpoints import ENDPOINT
 from cli.resources import Field, Resource
 from cli.surfaces import SURFACE
 from tests.cli.shell import Delivery, failure
 from tests.cli.terminal import at_terminal
 
-RESOURCES = (CREDENTIAL, SURFACE, ENDPOINT)
+RESOURCES = (CREDENTIAL, SURFACE, ENDPOINT, TEMPLATE)
 KEY = "0123456789abcdef"
 ADDRESS = "https://abc123.api.infobip.com"
 
@@ -135,6 +136,28 @@ def test_surface_is_created_from_a_file_and_an_option_wins(at_home: Delivery, tm
     assert at_home("surfaces", "delete", "orders", "--yes").code == 0
 
 
+def test_surface_says_how_and_when_its_texts_go(at_home: Delivery) -> None:
+    create_credential(at_home, "--rate-unit", "segments")
+    fixed = ("--channel", "mms", "--message-type", "transactional", "--credential", "kite")
+    options = ("--dlt", "warn", "--transliteration", "GREEK", "--language", "TR", "--fallback-sender", "KITES")
+    window = ("--sending-window", "09:00-18:00 recipient MON,FRI")
+    named = ("surfaces", "create", "--name", "pictures", "--sender", "KITE", "--json")
+    created = at_home(*named, *fixed, *options, *window).json
+    assert (created["dlt"], created["transliteration"], created["fallback_sender"]) == ("warn", "GREEK", "KITES")
+    assert created["language"] == {"code": "TR", "single_shift": False, "locking_shift": False}
+    hours = {"days": ["MONDAY", "FRIDAY"], "from": "09:00", "to": "18:00", "time_zone": "recipient"}
+    assert created["sending_window"] == hours
+
+    update = ("surfaces", "update", "pictures", "--json")
+    language = '{"code": "ES", "single_shift": true}'
+    changed = at_home(*update, "--language", language, "--sending-window", "off", "--window-off-reason", "codes").json
+    assert (changed["language"]["code"], changed["language"]["single_shift"]) == ("ES", True)
+    assert (changed["sending_window"], changed["window_off_reason"]) == ("off", "codes")
+    names = ("transliteration", "language", "sending_window", "window_off_reason", "fallback_sender")
+    cleared = at_home(*update, *(word for name in names for word in ("--unset", name))).json
+    assert [cleared[name] for name in names] == [None] * 5
+
+
 # Secrets
 
 
@@ -195,6 +218,8 @@ REFUSED = {
     ("credentials", "create", "--from-file", "none.json"): "cannot read none.json: No such file or directory",
     ("surfaces", "create", "--from-file", "list.json"): "list.json must hold one JSON object with the fields",
     ("surfaces", "create", "--from-file", "bad.json"): "bad.json is not JSON: ",
+    ("surfaces", "update", "orders", "--language", "{TR}"): "--language: begins with { and is not JSON: ",
+    ("surfaces", "update", "orders", "--sending-window", "10-21"): "--sending-window: '10-21' is no sending window: ",
     ("credentials", "create", "--api-key", "-", "--from-file", "-"): "standard input cannot be both --api-key and ",
 }
 

@@ -201,6 +201,7 @@ def test_program_gets_urls_keys_and_hosts(folder: Path, monkeypatch: pytest.Monk
     assert told["DELIVERY_ALLOWED_PROVIDER_HOSTS"] == (
         f"api.infobip.com,*.api.infobip.com,127.0.0.1:{port + 1},localhost:{port + 1}"
     )
+    assert told["DELIVERY_ALLOWED_MEDIA_HOSTS"] == f"127.0.0.1:{port + 1},localhost:{port + 1}"
 
 
 def test_port_in_use_is_one_line(folder: Path) -> None:
