@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from worker.enqueue import Accepted
-from worker.metrics import messages_enqueued_total
+from worker.metrics import messages_enqueued_total, segments_total
 from worker.nudges import nudge
 
 
@@ -13,6 +13,8 @@ def announce(together: Iterable[Accepted | None]) -> None:
     for accepted in together:
         if accepted is not None:
             messages_enqueued_total.labels(accepted.channel, accepted.message_type).inc(accepted.accepted)
+            for encoding, parts in accepted.parts.items():
+                segments_total.labels(accepted.message_type, encoding).inc(parts)
             if accepted.accepted:
                 lanes[accepted.lane_id] = accepted.message_type
     for lane_id, message_type in lanes.items():

@@ -9,9 +9,8 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from api import auth, problems
+from api import audiences, auth, problems, uploads
 from api.announcing import announce
-from api.audiences import MOST_AT_ONCE
 from api.bodies import MOST_LARGE_AT_ONCE
 from api.documentation import DESCRIPTION, TAGS, complete
 from api.edge import Edge
@@ -21,12 +20,15 @@ from api.routes import (
     batches,
     consents,
     credentials,
+    dlt_templates,
     event_endpoints,
     events,
     health,
     inbound,
     lanes,
+    media,
     messages,
+    previews,
     replays,
     reports,
     steering,
@@ -42,6 +44,7 @@ from worker.secrets import BadSecretKeys, check_keys
 
 ROUTERS = (
     messages.router,
+    previews.router,
     batches.router,
     steering.router,
     replays.router,
@@ -51,6 +54,8 @@ ROUTERS = (
     inbound.router,
     lanes.router,
     consents.router,
+    media.router,
+    dlt_templates.router,
     surfaces.router,
     credentials.router,
     webhooks.router,
@@ -124,7 +129,8 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     app.state.lone_sends = anyio.CapacityLimiter(_WAITING_THREADS)
-    app.state.audiences = anyio.CapacityLimiter(MOST_AT_ONCE)
+    app.state.audiences = anyio.CapacityLimiter(audiences.MOST_AT_ONCE)
+    app.state.uploads = anyio.CapacityLimiter(uploads.MOST_AT_ONCE)
     app.state.large_bodies = anyio.CapacityLimiter(MOST_LARGE_AT_ONCE)
     app.state.said_consents = anyio.CapacityLimiter(_CONSENT_THREADS)
     groups = app.state.group_commits.values()

@@ -24,6 +24,7 @@ from sqlmodel import Session
 from api.auth import Caller
 from api.bodies import MEBIBYTE, Posted, announced_bytes, check_encoding, key_of, place_among
 from api.database import engine_of
+from api.links import check_links
 from api.once import Done, once
 from api.orders import MOST_LINE_BYTES, head_order, read_lines
 from api.problems import TooLarge, TooSlow, Unavailable, refusal_of
@@ -32,8 +33,9 @@ from worker import idempotency
 from worker.audience import Audience
 from worker.body_lines import BodyLines
 from worker.db import open_session
+from worker.dlt_registry import screen_of
 from worker.enqueue import Accepted
-from worker.enqueue_batch import enqueue_audience
+from worker.enqueue_batch import enqueue_audience, resolved
 from worker.idempotency import Key
 from worker.orders import BatchOrder
 from worker.places import find_place
@@ -132,9 +134,12 @@ class Upload:
                 raise _no_batch("this one is a message") from error
             raise _no_batch(wrong.detail, wrong) from error
         order = head_order(head)
+        check_links(self._engine, None, order.mms)
         with open_session(self._engine) as session:  # over at once: nothing is open while the rows come
             place = find_place(session, order.surface)
-        audience = Audience(order, place, MOST_ROWS, _make_file)
+            order = resolved(session, order, place)
+            screen = screen_of(session, place)
+        audience = Audience(order, place, MOST_ROWS, _make_file, screen)
         return order, self._files.enter_context(audience)
 
 

@@ -29,6 +29,8 @@ TAGS = [
     {"name": "Lanes", "description": "What waits where, for how long, and what holds it."},
     {"name": "Inbound", "description": "What handsets wrote, what it made of consent, and how it was answered."},
     {"name": "Consents", "description": "What people have said of marketing: read, set, imported, exported."},
+    {"name": "Media", "description": "Files for MMS, uploaded to Infobip."},
+    {"name": "DLT templates", "description": "India: what operators have registered, and whether a text fits it."},
     {"name": "Surfaces", "description": "What a send names: channel, message type, credential, sender."},
     {"name": "Credentials", "description": "Infobip accounts: key, address, rate, keywords, defaults."},
     {"name": "Webhooks", "description": "Where Infobip pushes delivery reports and inbound messages."},
@@ -57,7 +59,7 @@ _PROBLEM: dict[str, Any] = {
         },
     },
 }
-_KEY_HEADER = {
+KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
@@ -99,4 +101,4 @@ def _complete_operation(operation: dict[str, Any], route: APIRoute, method: str,
         described = operation.setdefault("requestBody", {"required": True}).setdefault("content", {})
         described["application/json"] = {"schema": reference}
         if method == "POST":
-            operation.setdefault("parameters", []).append(_KEY_HEADER)
+            operation.setdefault("parameters", []).append(KEY_HEADER)

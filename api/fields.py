@@ -10,10 +10,11 @@ import orjson
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from worker.dlt import check_dlt_id
+from worker.dlt.ids import check_dlt_id
 from worker.durations import parse_duration
 from worker.recipients import BadRecipient, normalise
 from worker.rows import MOST_TEXT_BYTES, text_fault
+from worker.senders import check_sender
 from worker.validity import check_validity
 
 _MOST_JSON_BYTES = 64 * 1024
@@ -202,12 +203,7 @@ SurfaceName = Annotated[
     ),
     AfterValidator(_not_an_id),
 ]
-Sender = Annotated[
-    str,
-    AfterValidator(
-        _of_pattern(r"[\x21-\x7e]([\x20-\x7e]{0,18}[\x21-\x7e])?", "must be 1 to 20 printable ASCII characters")
-    ),
-]
+Sender = Annotated[str, AfterValidator(check_sender)]
 ApiKey = Annotated[
     str,
     AfterValidator(

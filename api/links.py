@@ -1,4 +1,4 @@
-"""Links of an MMS, looked at before it is accepted: while no transaction is open, and not for an answer given before."""
+"""Links of an MMS, asked before it is accepted: while no transaction is open, and not for an answer given before."""
 
 from sqlalchemy import Engine
 

@@ -17,7 +17,7 @@ _WITH_ATTEMPT = sa.select(Message, Attempt).outerjoin(
     Attempt, sa.and_(col(Attempt.message_id) == Message.id, col(Attempt.number) == Message.attempt_count)
 )
 # What a page of messages has no use for, and may be long.
-_WITHOUT = (defer(Batch.journey), defer(Batch.text))  # type: ignore[arg-type]
+_WITHOUT = (defer(Batch.journey), defer(Batch.text), defer(Batch.mms))  # type: ignore[arg-type]
 
 
 def read_messages(session: Session, ids: Sequence[UUID]) -> list[tuple[Message, Around]]:
@@ -52,8 +52,22 @@ def view_message(message: Message, around: Around) -> dict[str, Any]:
         "callback_data": effective("callback_data"),
         "content_template_id": effective("content_template_id"),
         "principal_entity_id": effective("principal_entity_id"),
+        "segments": _segments(message if message.segment_count is not None else around.batch),
+        "warning": message.warning,
         "origin": message.origin,
         "created_at": message.created_at,
+    }
+
+
+def _segments(of: Message | Batch | None) -> dict[str, Any] | None:
+    """As the message, or its batch where that has the text, was counted when it was accepted."""
+    if of is None or of.segment_count is None:
+        return None
+    return {
+        "encoding": of.encoding,
+        "parts": of.segment_count,
+        "left": of.characters_left,
+        "forcing": of.forcing,
     }
 
 

@@ -47,5 +47,15 @@ def once(posted: Posted[Any], work: Callable[[Session], Done], *, is_secret: boo
     return json_answer(body, done.status)
 
 
+def first_answer(posted: Posted[Any]) -> Response | None:
+    """What this idempotency key was answered before, or None: for work that takes long outside of a transaction, and
+    is then ended by `once`. Errors: as of idempotency.take."""
+    if posted.key is None:
+        return None
+    with open_session(posted.engine) as session:  # rolled back: only the work itself takes the key
+        kept = idempotency.take(session, posted.key)
+    return None if kept is None else json_answer(kept.body, kept.status)
+
+
 def json_answer(body: bytes, status: int) -> Response:
     return Response(body, status, media_type="application/json")

@@ -9,8 +9,9 @@ from pydantic_core import from_json
 from api.problems import faults_of
 from api.schemas.sends import BatchHead, BatchIn, BatchRow, MessageIn
 from worker.enqueue_batch import MOST_ROWS
-from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Rejected, Row, Values
+from worker.orders import NOTHING_GIVEN, BatchOrder, Manner, MessageOrder, Rejected, Row, Values
 from worker.refusals import Refusal
+from worker.windows import OFF
 
 MOST_LINE_BYTES = 1024 * 1024  # of NDJSON
 # Of JSON: as `[{},{},...` 32 MiB would take 1.6 GB. So many, in 32 MiB, take up to 0.35 GB as rows of a batch, and as
@@ -27,6 +28,9 @@ def message_order(body: MessageIn) -> MessageOrder:
         surface=body.surface,
         to=body.to,
         text=body.text,
+        mms=None if body.mms is None else body.mms.mms(),
+        template=body.template,
+        template_variables=body.template_variables,
         values=_values(body),
         send_at=body.send_at,
         validity=body.validity_period,
@@ -97,7 +101,12 @@ def _order(head: BatchHead, rows: Sequence[Row], rejected: Sequence[Rejected]) -
         rows=rows,
         rejected=rejected,
         text=head.text,
+        mms=None if head.mms is None else head.mms.mms(),
+        template=head.template,
+        template_variables=head.template_variables,
         values=_values(head),
+        manner=_manner(head),
+        window_off_reason=head.window_off_reason,
         journey=head.journey,
         send_at=head.send_at,
         validity=head.validity_period,
@@ -136,7 +145,21 @@ def _item_of(line: bytes) -> Any:
 
 
 def _row(index: int, row: BatchRow) -> Row:
-    return Row(index, row.to, row.text, row.variables, _values(row))
+    return Row(index, row.to, row.text, row.variables, _values(row), row.template, row.template_variables)
+
+
+def _manner(head: BatchHead) -> Manner:
+    """Errors: Refusal."""
+    refuse_window_without_reason(head.sending_window, head.window_off_reason)
+    return Manner(transliteration=head.transliteration, language=head.language, sending_window=head.sending_window)
+
+
+def refuse_window_without_reason(window: Any, reason: str | None) -> None:
+    """Errors: Refusal."""
+    if (window == OFF) != (reason is not None):
+        raise Refusal.of_field(
+            "window_off_reason", 'says why sending_window is "off": give both, or neither (null clears them)'
+        )
 
 
 def _values(body: MessageIn | BatchHead | BatchRow) -> Values:

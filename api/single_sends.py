@@ -63,4 +63,8 @@ def _write(session: Session, sends: Sequence[Send]) -> list[Accepted | Refusal |
 
 def answer_of(accepted: Accepted) -> bytes:
     state = State.QUEUED if accepted.accepted else State.SUPPRESSED
-    return MessageAccepted(id=accepted.id, state=state).model_dump_json().encode()
+    return (
+        MessageAccepted(id=accepted.id, state=state, warning=accepted.warning)
+        .model_dump_json(exclude_none=True)
+        .encode()
+    )

@@ -58,6 +58,8 @@ class Stage:
             "sender": SENDER,
             "principal_entity_id": PRINCIPAL_ENTITY_ID,
             "content_template_id": CONTENT_TEMPLATE_ID,
+            "sending_window": "off",
+            "window_off_reason": "Measured at any hour",
         }
         self.post("/v1/surfaces", surface)
         return Surface(name, credential_id)

@@ -1,8 +1,9 @@
 """Rows with valid defaults; a test sets only what it is about."""
 
 import itertools
+import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from worker.models import Batch, Credential, Lane, Message, Surface
 from worker.secrets import encrypt
 from worker.states import State
 from worker.tally import Changes
+from worker.turns import Turns
+from worker.windows import OFF, read_given
 from worker.words import Channel, MessageType
 
 SENDER = "KITEBK"
@@ -49,7 +52,7 @@ def make_lane(
     base_url: str = NOBODY_LISTENS,
     message_type: MessageType = MessageType.TRANSACTIONAL,
 ) -> MadeLane:
-    """A credential with a surface and its lane, for SMS. Commits."""
+    """A credential with a surface and its lane, for SMS and without a sending window. Commits."""
     credential = Credential(
         name=name,
         base_url=base_url,
@@ -61,6 +64,8 @@ def make_lane(
     session.flush()
     leads = {"credential_id": credential.id, "channel": Channel.SMS, "message_type": message_type}
     surface, lane = Surface(name=name, sender=SENDER, **leads), Lane(**leads)
+    if message_type is MessageType.MARKETING:  # most tests run at any hour
+        surface.sending_window, surface.window_off_reason = OFF, "The hour of the day is not what this is about."
     session.add_all([surface, lane])
     session.commit()
     return MadeLane(lane.id, credential.id, surface.id)
@@ -75,11 +80,20 @@ def make_batch(
     left: timedelta | None = None,
     due_in: timedelta = timedelta(0),
     pace: int | None = None,
+    window: Any = OFF,
 ) -> list[UUID]:
     """A batch with one queued message a recipient; its message IDs, in order. `left` of its validity, or all of it;
-    so many of them due a second, or all at once. Commits."""
+    so many of them due a second, or all at once, as `window` lets them, which is as a request gives it. Commits."""
     now = database_now(session)
     expires_at = now + (validity if left is None else left)
+    turns = Turns(
+        read_given(json.dumps(window)),
+        is_marketing=session.get_one(Lane, lane.id).message_type == MessageType.MARKETING,
+        start=now + due_in,
+        expires_at=expires_at,
+        now=now,
+        per_second=pace,
+    )
     batch = Batch(
         surface_id=lane.surface_id,
         lane_id=lane.id,
@@ -88,6 +102,7 @@ def make_batch(
         callback_data="order-5512",
         principal_entity_id=ENTITY,
         content_template_id=TEMPLATE,
+        sending_window=window,
         validity_seconds=int(validity.total_seconds()),
         messages_per_second=pace,
         total=len(recipients),
@@ -100,11 +115,13 @@ def make_batch(
             surface_id=lane.surface_id,
             lane_id=lane.id,
             recipient=recipient,
-            next_attempt_at=now + due_in + timedelta(seconds=place / pace if pace else 0),
+            next_attempt_at=turn.at,
+            leave_before=turn.leave_before,
             expires_at=expires_at,
             validity_seconds=batch.validity_seconds,
         )
         for place, recipient in enumerate(recipients)
+        for turn in [turns.of(recipient, place)]
     ]
     batch.messages_through = new_id()
     session.add_all([batch, *messages])
@@ -114,6 +131,12 @@ def make_batch(
     changes.write(session)
     session.commit()
     return [message.id for message in messages]
+
+
+def make_window(now: datetime, opens: timedelta, closes: timedelta) -> dict[str, str]:
+    """Hours of every day, as a request gives them, that open and close so long from `now`, to the minute."""
+    now = now.astimezone(UTC)
+    return {"from": f"{now + opens:%H:%M}", "to": f"{now + closes:%H:%M}", "time_zone": "UTC"}
 
 
 def make_inbound(text: str | None, **fields: Any) -> Inbound:

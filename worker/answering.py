@@ -20,6 +20,7 @@ from worker.ids import first_id_at, new_id
 from worker.keywords import Reading
 from worker.metrics import messages_enqueued_total
 from worker.recipients import is_number
+from worker.segments import count
 from worker.states import State
 from worker.tally import Changes
 from worker.words import Action, Channel, MessageType, Origin
@@ -152,10 +153,17 @@ class Answering:
             origin=Origin.REPLY,
             state=State.QUEUED,
             next_attempt_at=self._now,
+            leave_before=None,
             expires_at=self._now + rules.validity,
             validity_seconds=int(rules.validity.total_seconds()),
             created_at=self._now,
-        ).part() + own_part(message_id=reply_id, recipient=written.sender, text=answer, values=rules.values)
+        ).part() + own_part(
+            message_id=reply_id,
+            recipient=written.sender,
+            text=answer,
+            values=rules.values,
+            segments=count(answer),
+        )
 
     def _note(self, person: Person, action: str, at: datetime) -> None:
         self._earlier.setdefault((person, action), []).append(at)

@@ -5,30 +5,39 @@ nothing is open in the database: they are checked by the surface as it stood bef
 whether it still stands like that once they are to be stored.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from types import TracebackType
 from typing import IO, Self
 
 from worker.copying import content_part
+from worker.dlt.screen import Screen
 from worker.duplicates import first_of_each
 from worker.orders import BatchOrder, Rejected, Row
-from worker.places import Place, require_sms, schedule_of
+from worker.places import Place, schedule_of
 from worker.refusals import Refusal
 from worker.rejected_rows import line, shortened
 from worker.rows import MOST_LISTED, BadRow, RowReader, refusal_of_rows
+from worker.segments import Segments
 
 _GROUP_BYTES = 1024 * 1024
+# Of a place: what says what rows mean that go there.
+_MEANING = ("surface_id", "credential_id", "channel", "default_country", "values", "manner", "dlt", "screened_sender")
 
 
 class Audience:
     """To be closed. Errors: Refusal, of what the batch says itself."""
 
     def __init__(
-        self, order: BatchOrder, place: Place, most_rows: int, make_file: Callable[[], IO[bytes]] = BytesIO
+        self,
+        order: BatchOrder,
+        place: Place,
+        most_rows: int,
+        make_file: Callable[[], IO[bytes]] = BytesIO,
+        screen: Screen | None = None,
     ) -> None:
         """`most_rows`: that fit in the request."""
-        require_sms(place)
         schedule_of(place, order.send_at, order.validity)
         self.count = 0
         self.duplicates = 0
@@ -37,7 +46,10 @@ class Audience:
         self._most_rows = most_rows
         self._keeps_bad_ones = order.skips_invalid
         self._place = place
-        self._reader = RowReader(order.text, place.default_country, order.values.over(place.values))
+        self.parts: Counter[str] = Counter()  # how many parts of each encoding its messages take
+        self.warned_count = 0
+        reading = place.reading(order.values, order.manner, screen)
+        self._reader = RowReader(reading, order.text, order.mms, order.template, order.template_variables)
         self._is_first = first_of_each(most_rows) if order.deduplicates else None
         self._good, self._bad = make_file(), make_file()
 
@@ -49,6 +61,11 @@ class Audience:
     ) -> None:
         self._good.close()
         self._bad.close()
+
+    @property
+    def segments(self) -> Segments | None:
+        """What each of its messages takes that has no text of its own; None where each has."""
+        return self._reader.segments
 
     @property
     def is_refused(self) -> bool:
@@ -80,10 +97,7 @@ class Audience:
 
     def is_read_by(self, place: Place) -> bool:
         """Whether that place gives the rows the same meaning as the one by which they were read."""
-        return all(
-            getattr(place, name) == getattr(self._place, name)
-            for name in ("surface_id", "credential_id", "channel", "default_country", "values")
-        )
+        return all(getattr(place, name) == getattr(self._place, name) for name in _MEANING)
 
     def good(self) -> Iterator[list[str]]:
         """Groups of `content_part`s, in the order of the request."""
@@ -102,7 +116,13 @@ class Audience:
         if self._is_first is not None and not self._is_first(checked.recipient):
             self.duplicates += 1
             return None
-        return b"%b\n" % content_part(checked.recipient, checked.text, checked.values).encode()
+        recipient, text, values, segments, mms, warning = checked
+        if (takes := segments or self.segments) is not None:
+            self.parts[takes.encoding] += takes.parts
+        if warning is not None:
+            self.warned_count += 1
+        stored = None if mms is None else mms.as_json()
+        return b"%b\n" % content_part(recipient, text, values, segments, stored, warning).encode()
 
     def _reject(self, rows: Sequence[Rejected]) -> None:
         self.rejected_count += len(rows)

@@ -7,22 +7,25 @@ A batch keeps what its messages share, a message only what differs; a single sen
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
 
 from worker import consents, events
-from worker.copying import SharedColumns, copy_messages, own_part
+from worker.copying import SharedColumns, as_json, copy_messages, own_part
+from worker.dlt_registry import screen_of
 from worker.events import Told
 from worker.ids import new_id
-from worker.orders import MessageOrder, Rejected
-from worker.places import Place, Schedule, find_place, find_places, require_sms, schedule_of
+from worker.media import resolve
+from worker.orders import NOTHING_GIVEN, USUAL_MANNER, Manner, MessageOrder, Rejected
+from worker.places import Place, Schedule, find_place, find_places, manner_columns, schedule_of
 from worker.refusals import Refusal
 from worker.rows import BadRow, Checked, read_message
 from worker.states import State
 from worker.tally import Changes
+from worker.windows import Turn
 from worker.words import Channel, EventType, MessageType, Origin
 
 
@@ -31,7 +34,8 @@ class Accepted:
     """`id` is the batch's, or the message's for a single send. Once committed, nudge the lane.
 
     `suppressed` are stored and counted too, and go nowhere: consent forbids it. Of the rows left out of a batch
-    `rejected` are the first.
+    `rejected` are the first. `parts`: how many of each encoding all of them take, suppressed ones included;
+    `warned_count`: how many have a warning.
     """
 
     id: UUID
@@ -44,6 +48,9 @@ class Accepted:
     rejected_count: int = 0
     duplicates: int = 0
     is_scheduled: bool = False
+    parts: Mapping[str, int] = field(default_factory=dict)
+    warned_count: int = 0
+    warning: str | None = None  # of a single send
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Draft:
 def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
     """Store one message without a batch. Does not commit. Errors: Refusal."""
     place = find_place(session, order.surface)
-    row = _checked(place, order)
+    row = _checked(session, place, order)
     draft = _draft(place, order, row, _barred(session, place, [row]).get(row.recipient))
     store_messages(session, [draft])
     return draft.accepted
@@ -79,7 +86,7 @@ def draft_messages(session: Session, orders: Sequence[MessageOrder]) -> list[Dra
     for index, order in enumerate(orders):
         if (place := places.get(order.surface)) is not None:
             try:
-                row = _checked(place, order)
+                row = _checked(session, place, order)
             except Refusal as refusal:
                 drafts[index] = refusal
             else:
@@ -114,11 +121,13 @@ def _barred(session: Session, place: Place, rows: Sequence[Checked]) -> dict[str
     )
 
 
-def _checked(place: Place, order: MessageOrder) -> Checked:
+def _checked(session: Session, place: Place, order: MessageOrder) -> Checked:
     """Errors: Refusal."""
-    require_sms(place)
+    if order.mms is not None:
+        order = replace(order, mms=resolve(session, order.mms, place))
+    screen = screen_of(session, place) if place.is_screened or order.template is not None else None
     try:
-        return read_message(order, place.default_country, place.values)
+        return read_message(order, place.reading(NOTHING_GIVEN, USUAL_MANNER, screen))
     except BadRow as error:
         raise Refusal.of_field(error.field, error.reason) from error
 
@@ -127,30 +136,55 @@ def _draft(place: Place, order: MessageOrder, row: Checked, barred: str | None) 
     """Errors: Refusal."""
     schedule = schedule_of(place, order.send_at, order.validity)
     message_id = new_id()
-    line = shared_columns(place, schedule, None, place.sender, barred).part() + own_part(
-        message_id=message_id, recipient=row.recipient, text=row.text, values=row.values
+    turn = place.turns(place.manner, schedule).of(row.recipient)
+    shared = shared_columns(place, schedule, None, place.sender, turn)._replace(**of_manner(place.manner))
+    if barred:
+        shared = shared._replace(**barred_columns(place, barred))
+    line = shared.part() + own_part(
+        message_id=message_id,
+        recipient=row.recipient,
+        text=row.text,
+        values=row.values,
+        segments=row.segments,
+        mms=None if row.mms is None else row.mms.as_json(),
+        warning=row.warning,
     )
-    return Draft(accepted_of(place, message_id, {barred: 1}), barred, line)
+    parts = {} if row.segments is None else {row.segments.encoding: row.segments.parts}
+    accepted = accepted_of(place, message_id, {barred: 1}, parts=parts, warning=row.warning)
+    return Draft(accepted, barred, line)
 
 
 def shared_columns(
-    place: Place, schedule: Schedule, batch_id: UUID | None, sender: str | None, barred: str | None
+    place: Place, schedule: Schedule, batch_id: UUID | None, sender: str | None, turn: Turn
 ) -> SharedColumns:
-    """`sender`: only where no batch holds it; `barred`: why consent forbids the message."""
+    """Of a message that waits. `sender`: only where no batch holds it."""
     return SharedColumns(
         batch_id=batch_id,
         surface_id=place.surface_id,
         lane_id=place.lane_id,
         sender=sender,
         origin=Origin.API,
-        state=_born(barred),
-        reason=barred,
-        next_attempt_at=None if barred else schedule.first_attempt_at,
-        finished_at=place.now if barred else None,
+        state=State.QUEUED,
+        next_attempt_at=turn.at,
+        leave_before=turn.leave_before,
         expires_at=schedule.expires_at,
         validity_seconds=schedule.validity_seconds,
         created_at=place.now,
     )
+
+
+def barred_columns(place: Place, barred: str) -> dict[str, Any]:
+    """Of one that consent forbids, and why."""
+    ended = {"state": _born(barred), "reason": barred, "finished_at": place.now}
+    return {**ended, "next_attempt_at": None, "leave_before": None}
+
+
+def of_manner(manner: Manner) -> dict[str, Any]:
+    """For the columns of a message without a batch."""
+    columns = manner_columns(manner)
+    return {
+        name: None if value is None or name == "transliteration" else as_json(value) for name, value in columns.items()
+    }
 
 
 def suppressed(message_id: Any, reason: str) -> Told:
@@ -169,8 +203,8 @@ def count_born(session: Session, born: Mapping[tuple[UUID, str | None], int]) ->
     changes.write(session)
 
 
-def accepted_of(place: Place, subject: UUID, reasons: Mapping[str | None, int], **of_batch: Any) -> Accepted:
-    """`reasons`: why consent forbids so many; None: it does not. `of_batch`: what a single send never has."""
+def accepted_of(place: Place, subject: UUID, reasons: Mapping[str | None, int], **others: Any) -> Accepted:
+    """`reasons`: why consent forbids so many; None: it does not. `others`: the other fields."""
     accepted = reasons.get(None, 0)
     return Accepted(
         id=subject,
@@ -179,5 +213,5 @@ def accepted_of(place: Place, subject: UUID, reasons: Mapping[str | None, int], 
         message_type=place.message_type,
         accepted=accepted,
         suppressed=sum(reasons.values()) - accepted,
-        **of_batch,
+        **others,
     )

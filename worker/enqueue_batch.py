@@ -2,25 +2,31 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sqlmodel import Session
 from uuid_utils import uuid7
 
 from worker import consents, events
 from worker.audience import Audience
-from worker.copying import copy_messages
+from worker.copying import NULL, copy_messages
+from worker.dlt_registry import screen_of
 from worker.durations import format_duration
-from worker.enqueue import Accepted, accepted_of, count_born, shared_columns, suppressed
+from worker.enqueue import Accepted, accepted_of, barred_columns, count_born, shared_columns, suppressed
 from worker.events import Told
 from worker.ids import new_id
 from worker.journeys import journey_id
+from worker.media import resolve
 from worker.models import Batch
 from worker.orders import BatchOrder
-from worker.pace import fitting_count, fitting_pace, turn
-from worker.places import Place, Schedule, find_place, schedule_of
+from worker.pace import fitting_count, fitting_pace
+from worker.pace import turn as paced_turn
+from worker.places import Place, Schedule, find_place, manner_columns, schedule_of
 from worker.refusals import Conflict, Refusal
 from worker.rejected_rows import copy_rejected
 from worker.retry import margin
+from worker.turns import Turns
+from worker.windows import Turn
 from worker.words import MessageType
 
 MOST_ROWS = 10_000  # in hand
@@ -29,14 +35,15 @@ MOST_ROWS = 10_000  # in hand
 def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
     """Store a batch and its messages. Does not commit. Errors: Refusal, naming the bad rows."""
     place = find_place(session, order.surface)
-    with Audience(order, place, MOST_ROWS) as audience:
+    order = resolved(session, order, place)
+    with Audience(order, place, MOST_ROWS, screen=screen_of(session, place)) as audience:
         audience.add(order.rows, order.rejected)
         return _store(session, order, place, audience)
 
 
 def enqueue_audience(session: Session, order: BatchOrder, audience: Audience) -> Accepted:
-    """The same as `enqueue_batch`, with all rows read. Errors: also Conflict, where they would be read otherwise now;
-    OSError of their file."""
+    """The same as `enqueue_batch`, with the order resolved and all rows read. Errors: also Conflict, where they would
+    be read otherwise now; OSError of their file."""
     place = find_place(session, order.surface)
     if not audience.is_read_by(place):
         raise Conflict(
@@ -46,16 +53,30 @@ def enqueue_audience(session: Session, order: BatchOrder, audience: Audience) ->
     return _store(session, order, place, audience)
 
 
+def resolved(session: Session, order: BatchOrder, place: Place) -> BatchOrder:
+    """With what its MMS refers to. Errors: Refusal."""
+    return order if order.mms is None else replace(order, mms=resolve(session, order.mms, place))
+
+
 def _store(session: Session, order: BatchOrder, place: Place, audience: Audience) -> Accepted:
     audience.refuse_wrong()
     schedule = schedule_of(place, order.send_at, order.validity, audience.count)
     _check_pace(order.messages_per_second, schedule, audience.count)
     shared = order.values.over(place.values)
+    manner = order.manner.over(place.manner)
+    takes = audience.segments
     batch = Batch(
         surface_id=place.surface_id,
         lane_id=place.lane_id,
         sender=place.sender,
         text=order.text,
+        mms=None if order.mms is None else order.mms.as_json(),
+        encoding=takes and takes.encoding,
+        segment_count=takes and takes.parts,
+        characters_left=takes and takes.left,
+        forcing=takes and takes.forcing,
+        **manner_columns(manner),
+        window_off_reason=order.window_off_reason,
         callback_data=shared.callback_data,
         principal_entity_id=shared.principal_entity_id,
         content_template_id=shared.content_template_id,
@@ -69,7 +90,8 @@ def _store(session: Session, order: BatchOrder, place: Place, audience: Audience
         expires_at=schedule.expires_at,
         created_at=place.now,
     )
-    births = _Births(session, place, schedule, batch)
+    turns = place.turns(manner, schedule, order.messages_per_second)
+    births = _Births(session, place, schedule, batch, turns)
     for contents in audience.good():
         births.write(contents)
     for lines in audience.bad():
@@ -88,6 +110,8 @@ def _store(session: Session, order: BatchOrder, place: Place, audience: Audience
         rejected=audience.rejected,
         rejected_count=audience.rejected_count,
         duplicates=audience.duplicates,
+        parts=audience.parts,
+        warned_count=audience.warned_count,
         is_scheduled=schedule.send_at is not None,
     )
 
@@ -95,13 +119,14 @@ def _store(session: Session, order: BatchOrder, place: Place, audience: Audience
 class _Births:
     """The messages of one batch, group by group."""
 
-    def __init__(self, session: Session, place: Place, schedule: Schedule, batch: Batch) -> None:
+    def __init__(self, session: Session, place: Place, schedule: Schedule, batch: Batch, turns: Turns) -> None:
         self.reasons: Counter[str | None] = Counter()  # so many born; by why consent forbids them, None: it does not
         self._session = session
         self._place = place
         self._schedule = schedule
         self._batch = batch
-        self._queued = shared_columns(place, schedule, batch.id, None, None)
+        self._turns = turns
+        self._queued = shared_columns(place, schedule, batch.id, None, Turn(schedule.first_attempt_at, None))
 
     def write(self, contents: Sequence[str]) -> None:
         """As `copying.content_part` makes them."""
@@ -121,14 +146,13 @@ class _Births:
     def _lines(
         self, recipients: Sequence[str], contents: Sequence[str], barred: dict[str, str], told: list[Told]
     ) -> Iterator[str]:
-        pace = self._batch.messages_per_second
-        queued = self._queued.part()
         before, after = self._queued.around_turn()
+        prefixes: dict[Turn, str] = {}
         suppressed_parts = {
-            reason: shared_columns(self._place, self._schedule, self._batch.id, None, reason).part()
+            reason: self._queued._replace(**barred_columns(self._place, reason)).part()
             for reason in set(barred.values())
         }
-        index = self.reasons[None]
+        index, paced = self.reasons[None], self._batch.messages_per_second is not None
         for recipient, content in zip(recipients, contents, strict=True):
             # Not new_id(): the standard library's UUIDs take several times as long to make and to write.
             message_id = uuid7()
@@ -137,13 +161,15 @@ class _Births:
                 told.append(suppressed(message_id, reason))
                 self.reasons[reason] += 1
                 yield f"{suppressed_parts[reason]}{message_id}\t{content}"
-            elif pace is None:
-                index += 1
-                yield f"{queued}{message_id}\t{content}"
             else:
-                at = turn(self._schedule.begins_at, index, pace)
+                turn = self._turns.of(recipient, index)
                 index += 1
-                yield f"{before}{at}{after}{message_id}\t{content}"
+                prefix = prefixes.get(turn)
+                if prefix is None:
+                    prefix = f"{before}{turn.at}\t{turn.leave_before or NULL}{after}"
+                    if not paced:  # else each has its own
+                        prefixes[turn] = prefix
+                yield f"{prefix}{message_id}\t{content}"
         self.reasons[None] = index
 
 
@@ -154,7 +180,7 @@ def _check_pace(per_second: int | None, schedule: Schedule, count: int) -> None:
     begins = schedule.begins_at
     validity = schedule.expires_at - begins
     within = validity - margin(validity)
-    last = turn(begins, count - 1, per_second)
+    last = paced_turn(begins, count - 1, per_second)
     if last <= begins + within:
         return
     takes = format_duration(last - begins)

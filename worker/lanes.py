@@ -9,7 +9,7 @@ from sqlmodel import Session
 from worker.gate import LANE_IS_OPEN, WAITS
 from worker.infobip.account import Account
 from worker.secrets import decrypt
-from worker.words import Channel, MessageType
+from worker.words import Channel, MessageType, RateUnit
 
 # One look at the head of the due index a lane: a lane that is held or dry costs next to nothing, however much waits
 # elsewhere. Not EXISTS with a limit on the time: joined with OR, that is worked out over all that is due.
@@ -25,7 +25,7 @@ _DUE = text(f"""
 
 _ROUTE = text(f"""
     SELECT l.id, l.channel, l.message_type, {LANE_IS_OPEN} AS is_open, c.id AS credential_id, c.version,
-           c.account_since, c.base_url, c.api_key, c.webhook_token, c.messages_per_second
+           c.account_since, c.base_url, c.api_key, c.webhook_token, c.messages_per_second, c.rate_unit
     FROM lane l JOIN credential c ON c.id = l.credential_id WHERE l.id = :lane
 """)
 
@@ -44,6 +44,7 @@ class Route:
     account: Account
     webhook_token: str = field(repr=False)
     messages_per_second: int | None
+    rate_unit: RateUnit = RateUnit.MESSAGES
 
 
 def due_lanes(connection: Connection | Session, message_type: MessageType) -> list[UUID]:
@@ -66,4 +67,5 @@ def read_route(session: Session, lane_id: UUID) -> Route | None:
         account=Account(row.base_url, decrypt(row.api_key)),
         webhook_token=decrypt(row.webhook_token),
         messages_per_second=row.messages_per_second,
+        rate_unit=RateUnit(row.rate_unit),
     )

@@ -49,4 +49,7 @@ feed_lag_seconds = Gauge(
     "delivery_feed_lag_seconds", "How long the oldest event or report that feeds may not tell yet has waited."
 )
 messages_enqueued_total = Counter("delivery_messages_enqueued_total", "Messages accepted.", ["channel", "message_type"])
+segments_total = Counter(
+    "delivery_segments_total", "Parts that accepted SMS are billed as.", ["message_type", "encoding"]
+)
 replays_total = Counter("delivery_replays_total", "Batches made that replay another one.")

@@ -9,11 +9,17 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from worker.orders import Values
+from worker.alphabets import Language
+from worker.dlt.screen import Screen
+from worker.hours import format_hours, parse_hours
+from worker.orders import Manner, Values
 from worker.pace import written_at
 from worker.refusals import Refusal
+from worker.rows import Reading
+from worker.turns import Turns
 from worker.validity import BadValidity, check_validity
-from worker.words import Channel
+from worker.windows import OFF
+from worker.words import Channel, DltPolicy, MessageType
 
 FURTHEST_AHEAD = timedelta(days=180)
 
@@ -33,6 +39,48 @@ class Place:
     default_country: str | None
     values: Values
     validity: timedelta
+    manner: Manner
+    dlt: str  # DltPolicy
+    fallback_sender: str | None
+
+    @property
+    def is_screened(self) -> bool:
+        """Texts to Indian numbers are held against the registered templates."""
+        return self.dlt != DltPolicy.OFF
+
+    @property
+    def screened_sender(self) -> str | None:
+        """Who sends, where that decides which templates may be used."""
+        return self.text_sender if self.is_screened else None
+
+    @property
+    def text_sender(self) -> str:
+        """Who sends its texts: of an MMS surface, those that go in an MMS's place."""
+        return (self.fallback_sender if self.channel is Channel.MMS else None) or self.sender
+
+    @property
+    def is_marketing(self) -> bool:
+        return self.message_type == MessageType.MARKETING
+
+    def turns(self, manner: Manner, schedule: "Schedule", per_second: int | None = None) -> Turns:
+        return Turns(
+            manner.sending_window,
+            is_marketing=self.is_marketing,
+            start=schedule.first_turn(per_second),
+            expires_at=schedule.expires_at,
+            now=self.now,
+            per_second=per_second,
+        )
+
+    def reading(self, values: Values, manner: Manner, screen: Screen | None) -> Reading:
+        """By what the rows of an order are read that gives these itself."""
+        return Reading(
+            channel=self.channel,
+            default_country=self.default_country,
+            values=values.over(self.values),
+            manner=manner.over(self.manner),
+            screen=screen,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +101,7 @@ class Schedule:
 _FIND_PLACES = """
     SELECT statement_timestamp() AS now, s.id AS surface_id, s.name, l.id AS lane_id, s.channel, s.message_type,
            s.sender, s.default_country, s.require_opt_in, c.id AS credential_id,
+           s.dlt, s.transliteration, s.language, s.sending_window, s.fallback_sender,
            s.callback_data AS s_callback_data, c.callback_data AS c_callback_data,
            s.content_template_id AS s_content_template_id, c.content_template_id AS c_content_template_id,
            s.principal_entity_id AS s_principal_entity_id, c.principal_entity_id AS c_principal_entity_id,
@@ -89,12 +138,6 @@ def find_places(session: Session, surfaces: Collection[str], *, only_free: bool 
         found[row.name] = found[row.surface_id] = _read_place(row)
     places = {surface: found.get(ids.get(surface, surface)) for surface in surfaces}  # no name looks like an ID
     return {surface: place for surface, place in places.items() if place is not None}
-
-
-def require_sms(place: Place) -> None:
-    """Errors: Refusal."""
-    if place.channel is Channel.MMS:
-        raise Refusal.of_field("surface", "MMS sends are not available yet: name a surface whose channel is sms")
 
 
 def schedule_of(place: Place, send_at: datetime | None, validity: timedelta | None, count: int = 0) -> Schedule:
@@ -149,4 +192,27 @@ def _read_place(row: Any) -> Place:
         default_country=row.default_country,
         values=levels[0].over(levels[1]),
         validity=timedelta(seconds=row.validity_seconds),
+        manner=read_manner(row),
+        dlt=row.dlt,
+        fallback_sender=row.fallback_sender,
     )
+
+
+def read_manner(row: Any) -> Manner:
+    """From the columns of a surface or of a batch."""
+    window = row.sending_window
+    return Manner(
+        transliteration=row.transliteration,
+        language=None if row.language is None else Language(**row.language),
+        sending_window=window if window in (None, OFF) else parse_hours(window),
+    )
+
+
+def manner_columns(manner: Manner) -> dict[str, Any]:
+    """What `read_manner` reads."""
+    window = manner.sending_window
+    return {
+        "transliteration": manner.transliteration,
+        "language": None if manner.language is None else manner.language._asdict(),
+        "sending_window": window if window is None or isinstance(window, str) else format_hours(window),
+    }

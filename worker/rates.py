@@ -185,13 +185,10 @@ class Rates:
         return Grant(int(granted), int(wait) / 1000)
 
     def charge(self, credential_id: UUID, per_second: int | None, messages: int, *, at: float | None = None) -> None:
-        """Account for messages that go without asking: the next ones wait for it."""
+        """Account for messages that go without asking: the next ones wait for it. A negative number returns tokens for
+        which nothing was due."""
         if messages:
             self._run(self._charge, credential_id, [*_args(per_second, at), messages])
-
-    def give_back(self, credential_id: UUID, per_second: int | None, unused: int, *, at: float | None = None) -> None:
-        """Return tokens for which nothing was due."""
-        self.charge(credential_id, per_second, -unused, at=at)
 
     def slow_down(self, credential_id: UUID, per_second: int | None, *, at: float | None = None) -> None:
         """Infobip answered 429: half of what was reached, from now on."""

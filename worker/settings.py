@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     double_opt_in_window: Duration = Field(
         timedelta(days=7), description="How long a double opt-in waits for its confirmation."
     )
+    dlt_variable_length: int = Field(
+        40, ge=1, le=1000, description="Most characters of one variable in a DLT template (sources say 20, 30 or 40)."
+    )
     event_retry_schedule: Durations = Field(
         [timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 7200, 14400)],
         description="Waits between pushes of events to an endpoint that fails; the last repeats.",
@@ -90,6 +93,10 @@ class Settings(BaseSettings):
     allowed_event_hosts: TextList = Field(
         [],
         description="Comma-separated host[:port] of event endpoints that may be private addresses or http.",
+    )
+    allowed_media_hosts: TextList = Field(
+        [],
+        description="Comma-separated host[:port] of links in an MMS that may be private addresses or http.",
     )
     api_port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     metrics_port: int = Field(9100, ge=0, le=65535, description="Port of the workers' metrics; 0 switches them off.")

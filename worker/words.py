@@ -16,6 +16,21 @@ class MessageType(StrEnum):
     MARKETING = "marketing"
 
 
+class DltPolicy(StrEnum):
+    """What a surface does with a text to India that fits none of the registered templates."""
+
+    ENFORCE = "enforce"  # its row is rejected
+    WARN = "warn"  # it goes, with a warning
+    OFF = "off"  # nothing is looked at
+
+
+class RateUnit(StrEnum):
+    """What a credential's rate counts."""
+
+    MESSAGES = "messages"
+    SEGMENTS = "segments"
+
+
 class Origin(StrEnum):
     API = "api"
     REPLAY = "replay"

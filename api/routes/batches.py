@@ -20,6 +20,7 @@ from api.batch_views import batches_like, find_batch, view_batches
 from api.bodies import MEBIBYTE, NDJSON, JsonBody, JsonOrLines, Posted
 from api.database import Database
 from api.fields import Moment, Text
+from api.links import check_links
 from api.once import Done, once
 from api.orders import batch_order, refuse_too_many_values
 from api.paging import Paging, newest_first
@@ -93,6 +94,7 @@ async def send_batch(
 
 def _take_rows(posted: Posted[BatchIn]) -> Response:
     order = batch_order(posted.body)
+    check_links(posted.engine, posted.key, order.mms)
     return once(posted, lambda session: _accepted(enqueue_batch(session, order)))
 
 
@@ -180,5 +182,7 @@ def _accepted(accepted: Accepted) -> Done:
         ],
         rejected_count=accepted.rejected_count,
         duplicates=accepted.duplicates,
+        parts=sum(accepted.parts.values()),
+        warned_count=accepted.warned_count,
     )
     return Done(answer, 202, lambda: announce([accepted]))

@@ -14,6 +14,7 @@ from api.bodies import JsonBody, Posted
 from api.database import Database
 from api.fields import Moment, Text
 from api.group_commit import commit_together
+from api.links import check_links
 from api.message_views import read_messages, view_message
 from api.once import Done, json_answer, once
 from api.orders import message_order
@@ -61,6 +62,9 @@ async def send_message(
 ) -> Response:
     """Accept one message. 202 means it is stored, and outlives whatever is restarted or emptied now."""
     order = message_order(posted.body)
+    if order.mms is not None:
+        limiter = request.app.state.lone_sends
+        await to_thread.run_sync(check_links, posted.engine, posted.key, order.mms, limiter=limiter)
     accepted: Accepted | None = await commit_together(request, write_sends, Send(order, posted.key))
     if accepted is None:
         return await to_thread.run_sync(_send_by_itself, posted, order, limiter=request.app.state.lone_sends)
@@ -104,7 +108,14 @@ def get_message(caller: MayRead, database: Database, message_id: UUID) -> Messag
         source_id, replay_id = links(session, message_id)
         source, replay = (session.get(Message, linked) if linked else None for linked in (source_id, replay_id))
         events = timeline(message, attempts, submissions, reports, inbound, source, replay)
-        linked = {"inbound_id": inbound.id if inbound else None, "replay_of": source_id, "replayed_by": replay_id}
+        is_fallback, has_fallback = (one is not None and one.origin == Origin.FALLBACK for one in (message, replay))
+        linked = {
+            "inbound_id": inbound.id if inbound else None,
+            "replay_of": None if is_fallback else source_id,
+            "replayed_by": None if has_fallback else replay_id,
+            "fallback_of": source_id if is_fallback else None,
+            "fallback": replay_id if has_fallback else None,
+        }
         return MessageOut.model_validate({**view_message(message, around), **linked, "timeline": events})
 
 

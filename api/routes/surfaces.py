@@ -12,15 +12,18 @@ from api.bodies import JsonBody, Posted
 from api.database import Database
 from api.fields import Text
 from api.once import Done, once
+from api.orders import refuse_window_without_reason
 from api.paging import Paging, newest_first
 from api.references import flush_name, is_referred
 from api.schemas.surfaces import SurfaceChanges, SurfaceIn, SurfaceList, SurfaceOut
+from worker.alphabets import Language
 from worker.db import database_now, open_session
 from worker.durations import format_duration
+from worker.hours import Hours, format_hours
 from worker.models import Credential, Message, Surface
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.states import LIVE
-from worker.words import MessageType
+from worker.words import Channel, MessageType
 
 router = APIRouter(prefix="/v1/surfaces", tags=["Surfaces"])
 
@@ -33,7 +36,7 @@ def create_surface(caller: MayAdmin, posted: Annotated[Posted[SurfaceIn], Depend
 
     def work(session: Session) -> Done:
         credential = _credential(session, posted.body.credential)
-        surface = Surface(**_columns(posted.body.model_dump(exclude={"credential"})), credential_id=credential.id)
+        surface = Surface(**_columns(posted.body), credential_id=credential.id)
         _check(surface)
         session.add(surface)
         flush_name(session, surface)
@@ -69,7 +72,7 @@ def change_surface(
     """
     with open_session(posted.engine) as session:
         found, credential_name = _find(session, surface, for_update=True)
-        changes = {**_columns(posted.body.model_dump(exclude_unset=True)), "updated_at": database_now(session)}
+        changes = {**_columns(posted.body, only_given=True), "updated_at": database_now(session)}
         for name, value in changes.items():
             setattr(found, name, value)
         _check(found)
@@ -116,10 +119,16 @@ def _credential(session: Session, reference: str) -> Credential:
     return found
 
 
-def _columns(fields: dict[str, Any]) -> dict[str, Any]:
+def _columns(body: SurfaceIn | SurfaceChanges, *, only_given: bool = False) -> dict[str, Any]:
+    names = body.model_fields_set if only_given else set(type(body).model_fields)
+    fields = {name: getattr(body, name) for name in names - {"credential"}}
     if "validity_period" in fields:
         span = fields.pop("validity_period")
         fields["validity_seconds"] = None if span is None else int(span.total_seconds())
+    if isinstance(fields.get("language"), Language):
+        fields["language"] = fields["language"]._asdict()
+    if isinstance(fields.get("sending_window"), Hours):
+        fields["sending_window"] = format_hours(fields["sending_window"])
     return fields
 
 
@@ -127,10 +136,9 @@ def _check(surface: Surface) -> None:
     """What fields say together. Errors: Refusal."""
     if surface.require_opt_in and surface.message_type != MessageType.MARKETING:
         raise Refusal.of_field("require_opt_in", "transactional messages need no opt-in: leave it out, or give false")
-    if (surface.sending_window == "off") != (surface.window_off_reason is not None):
-        raise Refusal.of_field(
-            "window_off_reason", 'says why sending_window is "off": give both, or neither (null clears them)'
-        )
+    if surface.fallback_sender is not None and surface.channel != Channel.MMS:
+        raise Refusal.of_field("fallback_sender", "belongs to a surface whose channel is mms: leave it out")
+    refuse_window_without_reason(surface.sending_window, surface.window_off_reason)
 
 
 def _out(surface: Surface, credential_name: str) -> SurfaceOut:

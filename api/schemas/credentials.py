@@ -18,7 +18,7 @@ from api.fields import (
 )
 from api.provider_hosts import check_base_url
 from worker.settings import settings
-from worker.words import Channel, MessageType
+from worker.words import Channel, MessageType, RateUnit
 
 BaseUrl = Annotated[
     str,
@@ -50,6 +50,9 @@ class _Details(Body):
     fuzzy_opt_out_message: ReplyText = None
     inbound_pull: bool = False
     messages_per_second: Rate | None = None
+    rate_unit: Annotated[
+        RateUnit, Field(description="What messages_per_second counts: messages, or the parts that they are billed as.")
+    ] = RateUnit.MESSAGES
 
 
 class CredentialIn(_Details):
@@ -103,6 +106,7 @@ class CredentialOut(BaseModel):
     fuzzy_opt_out_message: str | None
     inbound_pull: bool
     messages_per_second: int | None
+    rate_unit: RateUnit
     lanes: list[LaneOut]
     webhook_urls: Annotated[
         WebhookUrls | None,

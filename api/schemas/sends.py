@@ -8,8 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field, SkipValidation
 
 from api.fields import Body, CallbackData, DltId, FreeJson, Moment, Period, Text, Variable
+from api.schemas.content import LanguageIn, MmsIn, OffReason, WindowIn
 from worker.pace import MOST_PER_SECOND
 from worker.states import State
+from worker.transliteration import Transliteration
 
 SurfaceRef = Annotated[Text, Field(description="A surface, by name or id.")]
 BatchState = Literal["scheduled", "running", "paused", "cancelled", "done"]
@@ -22,6 +24,15 @@ class _Shared(Body):
     principal_entity_id: Annotated[DltId | None, Field(description="India DLT, for this send.")] = None
 
 
+Template = Annotated[
+    Text,
+    Field(description="A DLT template, by its content template ID or name, that makes the text."),
+]
+TemplateVariables = Annotated[
+    list[Variable] | None, Field(max_length=100, description="The values of the template's placeholders, in order.")
+]
+
+
 class _Scheduled(_Shared):
     send_at: Annotated[Moment | None, Field(description="At most 180 days ahead; the past means now.")] = None
     validity_period: Annotated[Period | None, Field(description="ISO 8601, PT10S to PT48H, from send_at on.")] = None
@@ -30,18 +41,30 @@ class _Scheduled(_Shared):
 class MessageIn(_Scheduled):
     surface: SurfaceRef
     to: Annotated[Text, Field(examples=["+919876543210"])]
-    text: Text
+    text: Annotated[Text | None, Field(description="Of an SMS; or a template.")] = None
+    template: Template | None = None
+    template_variables: TemplateVariables = None
+    mms: Annotated[MmsIn | None, Field(description="Of an MMS: what it holds.")] = None
 
 
 class BatchRow(_Shared):
     to: Annotated[Text, Field(examples=["+919876543210"])]
     text: Annotated[Text | None, Field(description="Instead of the batch's.")] = None
     variables: Annotated[Variables | None, Field(description="Fill `{{name}}` in the text.")] = None
+    template: Template | None = None
+    template_variables: TemplateVariables = None
 
 
 class BatchHead(_Scheduled):
     surface: SurfaceRef
     text: Annotated[Text | None, Field(description="May hold `{{name}}`, filled from each row's variables.")] = None
+    template: Template | None = None
+    template_variables: TemplateVariables = None
+    mms: Annotated[MmsIn | None, Field(description="Of MMS: its texts may hold `{{name}}` too.")] = None
+    transliteration: Annotated[Transliteration | None, Field(description="Instead of the surface's.")] = None
+    language: Annotated[LanguageIn | None, Field(description="Instead of the surface's.")] = None
+    sending_window: Annotated[WindowIn | None, Field(description="Instead of the surface's.")] = None
+    window_off_reason: OffReason = None
     journey: Annotated[FreeJson, Field(description="Free JSON, returned unchanged.")] = None
     on_invalid: Annotated[
         Literal["reject", "skip"], Field(description="What one bad row means: nothing is stored, or it is left out.")
@@ -63,6 +86,7 @@ class BatchIn(BatchHead):
 class MessageAccepted(BaseModel):
     id: UUID
     state: State
+    warning: Annotated[str | None, Field(description="What is doubtful about it.")] = None
 
 
 class RejectedOut(BaseModel):
@@ -83,6 +107,8 @@ class BatchAccepted(BaseModel):
     rejected: Annotated[Sequence[RejectedOut], Field(description="The first 1,000 rows that were left out.")]
     rejected_count: Annotated[int, Field(description="All of them, neither stored nor counted as messages.")]
     duplicates: Annotated[int, Field(description="Rows dropped by `deduplicate`: neither stored nor rejected.")]
+    parts: Annotated[int, Field(description="That its SMS are billed as, suppressed ones included.")]
+    warned_count: Annotated[int, Field(description="Messages that have a warning: see them one by one.")]
 
 
 class RejectedList(BaseModel):
@@ -119,6 +145,15 @@ class BatchList(BaseModel):
     next_cursor: str | None
 
 
+class MessageSegments(BaseModel):
+    """Characters are septets of GSM-7, of which some take two, or UTF-16 units."""
+
+    encoding: str
+    parts: int
+    left: Annotated[int, Field(description="Characters that the last part still holds.")]
+    forcing: Annotated[str | None, Field(description="The first character that makes it Unicode.")]
+
+
 class MessageItem(BaseModel):
     id: UUID
     batch_id: UUID | None
@@ -131,6 +166,8 @@ class MessageItem(BaseModel):
     callback_data: str | None
     content_template_id: str | None
     principal_entity_id: str | None
+    segments: Annotated[MessageSegments | None, Field(description="What an SMS is billed as.")]
+    warning: Annotated[str | None, Field(description="What was doubtful about it when it was accepted.")]
     origin: str
     created_at: datetime
 
@@ -139,6 +176,8 @@ class MessageOut(MessageItem):
     inbound_id: Annotated[UUID | None, Field(description="Of a reply: the inbound message that it answers.")]
     replay_of: Annotated[UUID | None, Field(description="Of a replay: the message that it sends again.")]
     replayed_by: Annotated[UUID | None, Field(description="The message that sends this one again.")]
+    fallback_of: Annotated[UUID | None, Field(description="Of a fallback: the MMS in whose place it goes.")]
+    fallback: Annotated[UUID | None, Field(description="Of an MMS: the SMS that goes in its place.")]
     timeline: Annotated[
         list[dict[str, Any]], Field(description="What happened, oldest first; each has `at` and `kind`.")
     ]

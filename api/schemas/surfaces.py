@@ -6,8 +6,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from api.fields import Body, CallbackData, Country, DltId, Period, Sender, SurfaceName, Text, Words
-from worker.words import Channel, MessageType
+from api.fields import Body, CallbackData, Country, DltId, Period, Sender, SurfaceName, Text
+from api.schemas.content import LanguageIn, OffReason, WindowIn
+from worker.transliteration import Transliteration
+from worker.words import Channel, DltPolicy, MessageType
 
 _LATER = "is not available in this release"
 
@@ -33,11 +35,19 @@ class _Details(Body):
     default_country: Annotated[Country | None, Field(description="Reads national numbers, those without `+`.")] = None
     countries: Annotated[list[str], _only([])] = Field(default_factory=list)
     require_opt_in: Annotated[bool, Field(description="Marketing goes to those alone who have opted in.")] = False
-    dlt: Annotated[str, _only("off")] = "off"
-    transliteration: Annotated[str | None, _only(None)] = None
-    language: Annotated[str | None, _only(None)] = None
-    sending_window: Annotated[Any, _only(None, "off")] = None
-    window_off_reason: Annotated[Words | None, Field(max_length=1_000)] = None
+    dlt: Annotated[
+        DltPolicy,
+        Field(description="A text to +91 that fits no registered template is rejected, warned of, or not looked at."),
+    ] = DltPolicy.OFF
+    transliteration: Transliteration | None = None
+    language: LanguageIn | None = None
+    sending_window: Annotated[
+        WindowIn | None, Field(description="When its messages may leave; `off`: not even India's hours hold.")
+    ] = None
+    window_off_reason: OffReason = None
+    fallback_sender: Annotated[
+        Sender | None, Field(description="Of an MMS surface: who sends the SMS in an MMS's place; else its sender.")
+    ] = None
 
 
 class SurfaceIn(_Details):
@@ -79,11 +89,12 @@ class SurfaceOut(BaseModel):
     default_country: str | None
     countries: list[str]
     require_opt_in: bool
-    dlt: str
+    dlt: DltPolicy
     transliteration: str | None
-    language: str | None
+    language: Any
     sending_window: Any
     window_off_reason: str | None
+    fallback_sender: str | None
     created_at: datetime
     updated_at: datetime
 

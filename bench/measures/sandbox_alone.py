@@ -1,6 +1,7 @@
 """The sandbox alone, and the load generator itself: neither may be what limits the product."""
 
 import itertools
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from bench.bench import Bench
@@ -39,7 +40,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 def _bodies(stage: Stage, sizes: Sizes) -> list[bytes]:
     """Requests as the product's workers write them."""
-    content = Content(SENDER, TEXT, CALLBACK_DATA, PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID)
+    content = Content(SENDER, TEXT, None, CALLBACK_DATA, PRINCIPAL_ENTITY_ID, CONTENT_TEMPLATE_ID, None, None)
     return [
         send_request(
             Channel.SMS,
@@ -47,6 +48,7 @@ def _bodies(stage: Stage, sizes: Sizes) -> list[bytes]:
             [Outgoing(uuid4(), 1, to, 3600.0, content) for to in itertools.islice(stage.to, _MESSAGES_A_REQUEST)],
             0.0,
             "http://127.0.0.1:9/reports",
+            datetime.now(UTC),
         ).body
         for _ in range(sizes.sandbox_requests)
     ]

@@ -12,11 +12,13 @@ from sqlmodel import Session, select
 from api.routes import inbound
 from tests.api.conftest import Make, check_problem
 from tests.worker.filling import FEW, KNOWLEDGE, MANY, most_rows_of
+from worker import reasons
 from worker.claims import claim
 from worker.inbound import settle_stored
 from worker.inbound_timeline import NO_REPLY
 from worker.lanes import read_route
 from worker.models import Credential, InboundMessage, Message
+from worker.sentences import SENTENCES
 from worker.settings import settings
 from worker.words import Action
 
@@ -255,7 +257,7 @@ def test_inbound_message_that_is_not_there_is_404(api: httpx.Client, path: str) 
     check_problem(api.get(path), 404)
 
 
-OPTED_OUT = "Not sent: The recipient has opted out of marketing from this credential."
+OPTED_OUT = f"Not sent: {SENTENCES[reasons.OPTED_OUT]}"
 
 
 def send_marketing(api: httpx.Client) -> str:
@@ -284,7 +286,7 @@ def test_marketing_that_waits_while_stop_comes_is_suppressed_in_the_claim_and_sa
     write(api, credential, "STOP")
     route = read_route(session, session.get_one(Message, UUID(sent)).lane_id)
     assert route is not None
-    assert claim(session, route, 500, 60, time.monotonic()) == (None, 1)
+    assert claim(session, route, 500, 60, time.monotonic()) == (None, 1, ())
     session.commit()
     message = api.get(f"/v1/messages/{sent}").json()
     assert (message["state"], message["reason"]) == ("suppressed", OPTED_OUT)

@@ -78,7 +78,8 @@ def test_body_that_is_not_a_json_object_is_422_and_says_where(api: httpx.Client,
     ("change", "field", "words"),
     [
         ({"colour": "red"}, "colour", "not a field"),
-        ({"mms": {}}, "mms", "not a field"),
+        ({"mms": {}}, "mms.parts", "missing"),
+        ({"mms": {"parts": [{}]}}, "mms.parts.0", "exactly one of"),
         ({"to": None}, "to", "text"),
         ({"to": 919876543210}, "to", "text"),
         ({"text": "a\0b"}, "text", "NUL"),
@@ -153,7 +154,7 @@ def test_limit_of_a_length_is_told_in_what_it_counts(
 def test_missing_fields_are_all_named(api: httpx.Client) -> None:
     errors = check_problem(api.post("/v1/messages", json={}), 422)["errors"]
     assert [(error["field"], error["message"]) for error in errors] == [
-        (name, "is missing") for name in ("surface", "to", "text")
+        (name, "is missing") for name in ("surface", "to")
     ]
 
 

@@ -67,9 +67,11 @@ def test_reading_needs_read_sending_needs_send_and_configuring_needs_admin(route
     elif route.methods == {"GET"}:
         assert scopes == [Scope.READ]
     else:
-        sends = {"/v1/messages", "/v1/batches", "/v1/consents/import", "/v1/consents/{to}"}
+        sends = {"/v1/messages", "/v1/batches", "/v1/consents/import", "/v1/consents/{to}", "/v1/media", "/v1/preview"}
         steers = route.path.startswith("/v1/batches/")
-        assert scopes == [Scope.SEND if route.path in sends else Scope.REPLAY if steers else Scope.ADMIN]
+        asks = route.path == "/v1/dlt-templates/match"  # changes nothing, and a text is too long for a query
+        needed = Scope.SEND if route.path in sends else Scope.REPLAY if steers else Scope.READ if asks else Scope.ADMIN
+        assert scopes == [needed]
 
 
 def unwalked(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[str]:

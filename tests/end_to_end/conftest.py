@@ -73,6 +73,8 @@ class System:
             "principal_entity_id": "1201150000000000001",
             "content_template_id": "1207160000000000001",
             "validity_period": "PT20S",
+            "sending_window": "off",
+            "window_off_reason": "A test runs at any hour",
             **changes,
         }
         self.post("/v1/surfaces", surface)

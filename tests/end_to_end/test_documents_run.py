@@ -207,16 +207,55 @@ def operator_replays_the_failed_one_once(said: list[Any], _: Up) -> None:
     assert (replayed["accepted"], again["accepted"], again["id"]) == (1, 0, replayed["id"])
 
 
+def picture_reaches_one_and_its_text_the_other(said: list[Any], _: Up) -> None:
+    surface, batch, found, asha, got = said
+    assert (surface["channel"], batch["accepted"]) == ("mms", 2)
+    ends = {(item["to"], item["origin"], item["state"]) for item in found["items"]}
+    asha_has = {("919900000021", "api", "cancelled"), ("919900000021", "fallback", "delivered")}
+    assert ends == {("447700900021", "api", "delivered"), *asha_has}
+    assert asha["state"] == "cancelled"
+    assert [event["kind"] for event in asha["timeline"]] == ["accepted", "finished", "fallback"]
+    assert asha["timeline"][-1]["message_id"] == asha["fallback"]
+    (sms,) = got["items"]
+    assert (sms["channel"], sms["sender"], sms["text"]) == ("sms", "KITEBK", "Asha, your parcel is here. -KITEBK")
+    assert (sms["principal_entity_id"], sms["content_template_id"]) == ("1201150000000000001", "1207160000000000001")
+    assert sms["message_id"].startswith(asha["fallback"])
+
+
+def batch_is_previewed(said: list[Any], _: Up) -> None:
+    (found,) = said
+    assert [item["segments"]["encoding"] for item in found["items"]] == ["UCS-2", "GSM-7"]
+    assert found["items"][0]["segments"]["forcing"]["name"] == "U+2019 RIGHT SINGLE QUOTATION MARK"
+    assert [item["segments"]["parts"] for item in found["items"]] == [2, 1]
+    assert [(row["index"], row["field"]) for row in found["rejected"]] == [(2, "to")]
+
+
+def text_is_held_to_its_template_and_made_of_one(said: list[Any], _: Up) -> None:
+    by_text, by_template, found, refused = [line for line in said if isinstance(line, dict)]
+    shown = [line for line in said if isinstance(line, str)]
+    assert "2 rows: 1 created, 0 changed, 0 unchanged, 1 left out, 0 rejected" in shown
+    marked = shown.index("Parcel 5512 has left our shop, -KITEBK")
+    assert shown[marked + 1] == " " * shown[marked].index(",") + "^"
+    assert shown[-1] == "exit code 1"
+    assert [answer["state"] for answer in (by_text, by_template)] == ["queued", "queued"]
+    assert [item["content_template_id"] for item in found["items"]] == ["1207160000000000011"]
+    assert refused["status"] == 422
+    assert "the nearest template is parcel-left" in refused["detail"]
+
+
 WALKS: dict[str, tuple[Callable[[list[Any], Up], None], dict[str, str]]] = {
     "journey-engineer": (journey_engineer_sends_once_and_correlates_the_outcome, {"sleep 2": SETTLED}),
     "administrator": (administrator_creates_changes_and_deletes_a_credential_without_seeing_its_key, {}),
     "operator": (operator_sees_trouble_and_its_reason_and_steers_the_batch, {"sleep 2": SETTLED}),
     "command-line": (somebody_at_a_shell_finds_what_failed_and_sends_it_once_more, {}),
+    "dlt": (text_is_held_to_its_template_and_made_of_one, {"sleep 2": SETTLED}),
     "handset": (handset_joins_confirms_and_leaves, {"sleep 2": SETTLED}),
     "steering": (operator_pauses_reschedules_and_cancels, {"sleep 4": SETTLED}),
     "audience": (audience_is_taken_once_each_and_its_bad_row_is_kept, {}),
     "events": (feed_tells_the_attempt_and_the_end_that_followed, {"sleep 2": SETTLED}),
     "replay": (operator_replays_the_failed_one_once, {"sleep 2": SETTLED}),
+    "mms": (picture_reaches_one_and_its_text_the_other, {"sleep 2": SETTLED}),
+    "preview": (batch_is_previewed, {}),
     "sending-files": (file_of_people_is_shown_sent_followed_and_sent_no_second_time, {}),
 }
 

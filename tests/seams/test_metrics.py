@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import prometheus_client
 import pytest
@@ -17,6 +18,7 @@ from tests.documents import DOCUMENTS, ROOT, named, table
 from tests.families import family
 from tests.seams.sources import trees
 from worker import metrics
+from worker.alphabets import Encoding
 from worker.errors import SendError
 from worker.infobip.statuses import GROUP_LABELS
 from worker.pulling import UNREADABLE
@@ -32,6 +34,7 @@ NAMING = [*DOCUMENTS]
 LABELS = {
     "`channel`": set(Channel),
     "`message_type`": set(MessageType),
+    "`encoding`": set(get_args(Encoding)),
     "`outcome` of submissions": {
         SubmissionOutcome.ANSWERED,
         SubmissionOutcome.UNSENT,

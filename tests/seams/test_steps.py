@@ -25,8 +25,13 @@ WRITES = {
     "api/routes/event_endpoints.py": {"event_endpoint"},
     "worker/tokens.py": {"api_token"},
     "worker/idempotency.py": {"idempotency_key"},
+    # What MMS refer to
+    "worker/uploading.py": {"media"},
+    # What texts to India are held to
+    "worker/dlt_store.py": {"dlt_template"},
     # Messages: born, claimed, moved, set aside; and their counts
     "worker/enqueue_batch.py": {"batch"},
+    "worker/fallbacks.py": {"replayed"},
     "worker/rejected_rows.py": {"rejected_row"},
     "worker/replay.py": {"batch", "message", "replayed"},
     "worker/copying.py": {"message"},
@@ -71,19 +76,23 @@ CHANGED_IN = {
     "message.next_attempt_at": {
         *("worker/cancelling.py", "worker/claims.py", "worker/moving.py", "worker/transitions.py"),
     },
+    "message.leave_before": {
+        *("worker/cancelling.py", "worker/claims.py", "worker/moving.py", "worker/transitions.py"),
+    },
     "attempt.outcome": {"worker/claims.py", "worker/look_plans.py", "worker/transitions.py"},
     "attempt.look_at": {"worker/claims.py", "worker/look_plans.py", "worker/transitions.py"},
 }
 # File: what it sets on an object whose class is not told here, of the names that those columns have.
 SET_BY_NAME = {
     "worker/locking.py": {"state"},  # of a LockedMessage, which is no row
-    "worker/moving.py": {"next_attempt_at"},
-    "worker/transitions.py": {"state", "next_attempt_at"},
+    "worker/moving.py": {"next_attempt_at", "leave_before"},
+    "worker/transitions.py": {"state", "next_attempt_at", "leave_before"},
 }
 SET_WITHOUT_NAME = {
     "api/routes/credentials.py",
     "api/routes/event_endpoints.py",
     "api/routes/surfaces.py",
+    "worker/dlt_store.py",
 }  # setattr: what a PATCH gives
 
 # Verb: the files that say it of something else than a message of ours and its attempt, and have none in hand.
@@ -169,8 +178,8 @@ def test_names_of_columns_are_given_by_a_caller_only_for_configuration() -> None
     assert {path for path, tree in OURS.items() if "setattr" in used(tree)} == SET_WITHOUT_NAME
 
 
-@pytest.mark.parametrize("verb", ["move", "settle"])
-def test_only_the_fates_move_a_message_and_settle_an_attempt(verb: str) -> None:
+@pytest.mark.parametrize("verb", ["move", "give_turn", "settle"])
+def test_only_the_fates_move_a_message_give_it_a_turn_and_settle_an_attempt(verb: str) -> None:
     others = SAID_OF_OTHERS.get(verb, set())
     assert {path for path, tree in OURS.items() if verb in used(tree)} == {"worker/fates.py"} | others
     assert not any("LockedMessage" in used(OURS[path]) for path in others)

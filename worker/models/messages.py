@@ -68,6 +68,7 @@ class Batch(SQLModel, table=True):
     transliteration: str | None = string()
     language: Any = free_json()
     sending_window: Any = free_json()  # as given, an object or the word "off"; India's hours come on top
+    window_off_reason: str | None = string()  # where the batch itself says "off"
     # What the text takes, where all its messages have it alike.
     encoding: str | None = string()
     segment_count: int | None = small()

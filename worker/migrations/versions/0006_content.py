@@ -40,6 +40,7 @@ def upgrade() -> None:
     for table, columns in (("batch", _CONTENT), ("message", _CONTENT | _OF_MESSAGES)):
         for name, kind in columns.items():
             op.add_column(table, sa.Column(name, kind, nullable=True))
+    op.add_column("batch", sa.Column("window_off_reason", sa.Text(), nullable=True))
     op.execute(_ASK_WINDOW)
     op.add_column("credential", sa.Column("rate_unit", sa.Text(), server_default="messages", nullable=False))
     op.add_column("surface", sa.Column("fallback_sender", sa.Text(), nullable=True))
@@ -86,6 +87,7 @@ def downgrade() -> None:
     op.drop_table("media")
     op.drop_table("dlt_template")
     op.alter_column("surface", "language", type_=sa.Text(), postgresql_using="NULL")
+    op.drop_column("batch", "window_off_reason")
     op.drop_column("surface", "fallback_sender")
     op.drop_column("credential", "rate_unit")
     for table, columns in (("batch", _CONTENT), ("message", _CONTENT | _OF_MESSAGES)):
