@@ -33,12 +33,10 @@ from worker import idempotency
 from worker.audience import Audience
 from worker.body_lines import BodyLines
 from worker.db import open_session
-from worker.dlt_registry import screen_of
 from worker.enqueue import Accepted
-from worker.enqueue_batch import enqueue_audience, resolved
+from worker.enqueue_batch import enqueue_audience, open_audience
 from worker.idempotency import Key
 from worker.orders import BatchOrder
-from worker.places import find_place
 from worker.refusals import Conflict, Refusal
 
 MOST_ROWS = 1_000_000
@@ -69,9 +67,9 @@ async def take_audience(request: Request, done: Callable[[Accepted], Done]) -> R
         if named is not None:
             await to_thread.run_sync(upload.look_for_answer, named)
         async for piece in _pieces(request):
-            await to_thread.run_sync(_on_disk, partial(upload.feed, piece))
+            await to_thread.run_sync(on_disk, partial(upload.feed, piece))
         store = partial(upload.store, caller, partial(key_of, request, caller), done)
-        return await to_thread.run_sync(_on_disk, store)
+        return await to_thread.run_sync(on_disk, store)
 
 
 class Upload:
@@ -136,10 +134,7 @@ class Upload:
         order = head_order(head)
         check_links(self._engine, None, order.mms)
         with open_session(self._engine) as session:  # over at once: nothing is open while the rows come
-            place = find_place(session, order.surface)
-            order = resolved(session, order, place)
-            screen = screen_of(session, place)
-        audience = Audience(order, place, MOST_ROWS, _make_file, screen)
+            order, audience = open_audience(session, order, MOST_ROWS, _make_file)
         return order, self._files.enter_context(audience)
 
 
@@ -154,7 +149,7 @@ def _make_file() -> IO[bytes]:
     return cast(IO[bytes], TemporaryFile(buffering=_FILE_BUFFER_BYTES))
 
 
-def _on_disk(work: Callable[[], T]) -> T:
+def on_disk(work: Callable[[], T]) -> T:
     """Errors: Unavailable, where the disk does not take it."""
     try:
         return work()

@@ -104,7 +104,7 @@ def _view(batch: Batch, surface: str, now: datetime, counted: tally.Counts, repl
         id=batch.id,
         surface=surface,
         state=batch_state(batch, Counter(counts), now),
-        total=batch.total,
+        total=max(batch.total, sum(counts.values())),  # with the SMS that go in the place of MMS
         counts=counts,
         reasons=reasons,
         callback_data=batch.callback_data,

@@ -1,5 +1,6 @@
 """The one error body: application/problem+json (RFC 9457), for every error a caller can meet."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from worker.db import advice, is_away
 from worker.logs import log_bug
 from worker.refusals import Conflict, Fault, Gone, NotFound, Refusal
-from worker.sqlstates import has_given_way
+from worker.sqlstates import LOCK_NOT_AVAILABLE, has_given_way, sqlstate
 
 _log = structlog.get_logger()
 
@@ -63,9 +64,19 @@ _WORDS = {  # for what pydantic finds of these types
     "extra_forbidden": "is not a field of this request: remove it, or correct its name",
     "missing": "is missing",
     "model_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a list",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "string_type": "must be text (in quotes)",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "is too large a number: give a smaller one",
+    "int_from_float": "must be a whole number",
+    "uuid_type": "must be an ID (a UUID, in quotes)",
+    "uuid_parsing": "must be an ID (a UUID)",
 }
+_ALTERNATIVE = re.compile("'([^']*)'")  # in pydantic's list: `'enforce', 'warn' or 'off'`
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="delivery"'}}  # what HTTP asks for beside a status
 
 
@@ -95,7 +106,14 @@ def problem(
 
 
 def of_bug(error: Exception) -> Response:
-    """503 where the database is away (also when only a commit's answer was lost), else 500 without internals."""
+    """503 where the database is away (also when only a commit's answer was lost), or another holds what is needed for
+    longer than one waits, else 500 without internals."""
+    if sqlstate(error) == LOCK_NOT_AVAILABLE:
+        _log.warning("lock_not_given", error=type(error).__name__)
+        words = "Somebody else is changing or using what this needs right now: repeat the request, with its "
+        return of_refusal(
+            Unavailable(f"{words}Idempotency-Key if it has one", retry_after_seconds=_RETRY_AFTER_SECONDS)
+        )
     if is_away(error) or has_given_way(error):
         _log.warning("database_away", error=type(error).__name__, detail=advice(error))
         words = "The database cannot be reached right now: repeat the request, with its Idempotency-Key if it has one"
@@ -122,6 +140,7 @@ def _fault(place: tuple[int | str, ...], error: Any) -> Fault:
     message = (
         _WORDS.get(error["type"])
         or _of_length(error)
+        or _of_range(error)
         or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     )
     if error["type"] == "json_invalid" or not place:
@@ -139,6 +158,19 @@ def _of_length(error: Any) -> str | None:
             return f"has {count:,} {many}: at most {most:,} fit"
         case "too_short", {"actual_length": 0, "min_length": 1}:
             return f"is empty: give at least 1 {one}"
+    return None
+
+
+def _of_range(error: Any) -> str | None:
+    """Of a number, or a word of a closed set."""
+    match error["type"], error.get("ctx", {}):
+        case "greater_than_equal", {"ge": least}:
+            return f"must be at least {least:,}"
+        case "less_than_equal", {"le": most}:
+            return f"must be at most {most:,}"
+        case "enum" | "literal_error", {"expected": str(words)}:
+            named = _ALTERNATIVE.findall(words)
+            return f"must be {'one of ' if len(named) > 1 else ''}{', '.join(named)}"
     return None
 
 

@@ -62,7 +62,7 @@ def template_variables_of(values: Mapping[str, Any]) -> list[str] | None:
     if given is None:
         return None
     if not isinstance(given, list):
-        raise BadRow("template_variables", "must be a list of texts and whole numbers")
+        raise BadRow("template_variables", "must be a list")
     if len(given) > MOST_VARIABLES:
         raise BadRow("template_variables", f"has {len(given):,} entries: at most {MOST_VARIABLES} fit")
     return [_variable(f"template_variables.{index}", value) for index, value in enumerate(given)]
@@ -133,11 +133,11 @@ def _variables(variables: Any) -> dict[str, str] | None:
     if variables is None:
         return None
     if not isinstance(variables, dict):
-        raise BadRow("variables", "must be an object of texts and whole numbers")
+        raise BadRow("variables", "must be a JSON object")
     for name, value in variables.items():
-        _variable(f"variables.{name}", value)
         if "\0" in name:
             raise BadRow(f"variables.{name}", _NUL)
+        _variable(f"variables.{name}", value)
     return {name: str(value) for name, value in variables.items()}
 
 

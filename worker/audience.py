@@ -1,13 +1,14 @@
 """The audience of a batch: its rows, checked as they come and kept in a file, as the lines that COPY takes.
 
-What the rows hold is never in memory as a whole, so a million take no more of it than a thousand. While they come,
-nothing is open in the database: they are checked by the surface as it stood before the first, and `is_read_by` says
-whether it still stands like that once they are to be stored.
+What the rows hold is never in memory as a whole, so a million take no more of it than a thousand, and an MMS that is
+filled for each of ten thousand no more than one for a few. While they come, nothing is open in the database: they are
+checked by the surface as it stood before the first, and `is_read_by` says whether it still stands like that once they
+are to be stored.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from io import BytesIO
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Self
 
@@ -22,8 +23,15 @@ from worker.rows import MOST_LISTED, BadRow, RowReader, refusal_of_rows
 from worker.segments import Segments
 
 _GROUP_BYTES = 1024 * 1024
+_GROUP_ROWS = 200
+_MOST_IN_MEMORY = 8 * 1024 * 1024  # bytes; more wait on disk
 # Of a place: what says what rows mean that go there.
 _MEANING = ("surface_id", "credential_id", "channel", "default_country", "values", "manner", "dlt", "screened_sender")
+
+
+def spooled_file() -> IO[bytes]:
+    """In memory while it is small."""
+    return SpooledTemporaryFile(_MOST_IN_MEMORY)
 
 
 class Audience:
@@ -34,7 +42,7 @@ class Audience:
         order: BatchOrder,
         place: Place,
         most_rows: int,
-        make_file: Callable[[], IO[bytes]] = BytesIO,
+        make_file: Callable[[], IO[bytes]] = spooled_file,
         screen: Screen | None = None,
     ) -> None:
         """`most_rows`: that fit in the request."""
@@ -80,12 +88,28 @@ class Audience:
         if self.count + self.duplicates + self.rejected_count + len(rows) + len(rejected) > self._most_rows:
             raise Refusal.of_field("messages", f"at most {self._most_rows:,} rows fit in one request: send several")
         bad = list(rejected)
-        lines = [line for row in rows if (line := self._line(row, bad)) is not None]
+        for row in rows:
+            content = self._line(row, bad)
+            if content is None:
+                continue
+            self.count += 1
+            if self._keeps_bad_ones or not (bad or self.is_refused):
+                self._good.write(content)  # at once: together they may be much longer than the request
         if bad:
             self._reject(sorted(bad, key=lambda row: row.index))
-        self.count += len(lines)
-        if not self.is_refused:
-            self._good.writelines(lines)
+
+    def add_all(self, order: BatchOrder) -> None:
+        """The rows in hand, as many as fit. Errors: as `add`; Refusal, once more of them are wrong than are listed."""
+        waiting = deque(order.rejected)  # in the order of the request, as the others
+        for start in range(0, len(order.rows), _GROUP_ROWS):
+            rows = order.rows[start : start + _GROUP_ROWS]
+            before: list[Rejected] = []
+            while waiting and waiting[0].index < rows[-1].index:
+                before.append(waiting.popleft())
+            self.add(rows, before)
+            if self.is_refused and self.rejected_count > MOST_LISTED:
+                self.refuse_wrong(is_more=bool(waiting) or start + _GROUP_ROWS < len(order.rows))
+        self.add((), list(waiting))
 
     def refuse_wrong(self, *, is_more: bool = False) -> None:
         """Errors: Refusal, where it cannot be sent as it is. `is_more`: not all of it was looked at."""

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from worker import events, fallbacks
@@ -20,6 +20,7 @@ from worker.gate import (
     BARRED_ENDS_AS,
     CONSENT_OF,
     HAS_TIME,
+    IS_CLOSING,
     LANE_IS_OPEN,
     STANDS_STILL,
     WAITS,
@@ -33,7 +34,7 @@ from worker.states import State
 from worker.submissions import OpenSubmission
 from worker.tally import Changes
 from worker.windows import read_given, window_for
-from worker.words import EventType, MessageType
+from worker.words import EventType, MessageType, Origin, RateUnit
 
 # What leaves, with everything inherited resolved: the message's own value, else its batch's.
 _OUTGOING_COLUMNS = {
@@ -42,37 +43,45 @@ _OUTGOING_COLUMNS = {
     "recipient": "m.recipient",
     "remaining_seconds": "extract(epoch FROM m.expires_at - statement_timestamp())::float8",
     "parts": "coalesce(m.segment_count, b.segment_count, 1)",
+    "open_seconds": "extract(epoch FROM m.leave_before - statement_timestamp())::float8",
     "sending_window": "coalesce(m.sending_window, b.sending_window)::text",
     **{name: f"coalesce(m.{name}, b.{name})::text" for name in Content._fields},
+    # An SMS in an MMS's place keeps that, for a replay.
+    "mms": f"CASE WHEN m.origin <> '{Origin.FALLBACK}' THEN coalesce(m.mms, b.mms)::text END",
 }
 _OUTGOING = ", ".join(f"{expression} AS {name}" for name, expression in _OUTGOING_COLUMNS.items())
 _read_content = attrgetter(*Content._fields)
 
 _ENDS = " ".join(f"WHEN '{reason}' THEN '{state}'" for reason, state in BARRED_ENDS_AS.items())
 
+
 # Those of a batch that stands still are passed over at once, while its sweep takes them out of the index, ends them or
-# gives them other turns (setting_aside.py, cancelling.py, moving.py).
+# gives them other turns (setting_aside.py, cancelling.py, moving.py). As a CASE, of which the planner knows nothing: of
+# the bare condition it believes, while there are few batches, that no message passes, and sorts all that is due.
 # What bars a message is asked row by row along that index, and ends it here: it is in the way of no later claim. As a
 # join it would leave the planner a choice, and a wrong guess at what passes makes it sort all that is due for each
 # claim. Nor may two CTEs be joined: of those it knows nothing, and compares each row with each. What has missed its
 # window is named beside what is taken: to ask when that opens again is more than SQL can do.
-_CLAIM = text(f"""
+def _claiming(passing: str, more: str = "") -> TextClause:
+    """Takes of what is due, besides those that are barred, what `passing` selects; with `more` columns of each."""
+    return text(f"""
     WITH due AS (
         SELECT m.id, m.state, m.reason, NOT {WINDOW_IS_OPEN} AS is_missed, (
             SELECT {BARRED}
             FROM (SELECT CAST(:credential AS uuid) AS credential_id, CAST(:channel AS text) AS channel,
                          CAST(:message_type AS text) AS message_type) AS l
-            LEFT JOIN batch b ON b.id = m.batch_id LEFT JOIN consent c ON {CONSENT_OF}) AS barred
+            LEFT JOIN batch b ON b.id = m.batch_id LEFT JOIN consent c ON {CONSENT_OF}) AS barred{more}
         FROM message m
         WHERE m.lane_id = :lane AND {WAITS} AND m.next_attempt_at <= statement_timestamp() AND {HAS_TIME}
-          AND (m.batch_id = ANY(ARRAY(SELECT id FROM batch WHERE {STANDS_STILL}))) IS NOT TRUE
+          AND CASE WHEN m.batch_id = ANY(ARRAY(SELECT id FROM batch WHERE {STANDS_STILL})) OR {IS_CLOSING}
+              THEN false ELSE true END
           AND EXISTS (SELECT FROM lane l WHERE l.id = :lane AND ({LANE_IS_OPEN} OR :is_probe))
         ORDER BY m.next_attempt_at, m.id
         LIMIT :reach
         FOR UPDATE OF m SKIP LOCKED
     ), taken AS (
-        SELECT * FROM due WHERE barred IS NOT NULL
-        UNION ALL (SELECT * FROM due WHERE barred IS NULL AND NOT is_missed LIMIT :limit)
+        SELECT id, state, reason, barred FROM due WHERE barred IS NOT NULL
+        UNION ALL ({passing})
     ), opened AS (
         INSERT INTO submission (id, bulk_ids, lane_id, credential_version, message_count, opened_at, lease_until)
         SELECT :submission, ARRAY[CAST(:submission AS uuid)], :lane, :version, count(*), statement_timestamp(),
@@ -103,6 +112,18 @@ _CLAIM = text(f"""
     SELECT id, {", ".join("NULL" for _ in _OUTGOING_COLUMNS)}, NULL, NULL, NULL, true
     FROM due WHERE barred IS NULL AND is_missed
 """)
+
+
+_CLAIM = _claiming("SELECT id, state, reason, barred FROM due WHERE barred IS NULL AND NOT is_missed LIMIT :limit")
+# So many parts, but the first one whatever it takes. Only where parts are counted: it costs each a look at its batch.
+_CLAIM_BY_PARTS = _claiming(
+    """SELECT id, state, reason, barred FROM (
+            SELECT *, sum(parts) OVER (ORDER BY next_attempt_at, id ROWS UNBOUNDED PRECEDING) AS parts_through
+            FROM due WHERE barred IS NULL AND NOT is_missed
+        ) AS passing WHERE parts_through <= :limit OR parts_through = parts""",
+    """, m.next_attempt_at,
+            coalesce(m.segment_count, (SELECT segment_count FROM batch WHERE id = m.batch_id), 1) AS parts""",
+)
 
 # A look at the logs may have taken them just now, without their messages' locks: it then finds that they have gone on.
 _REOPEN = text(f"""
@@ -145,7 +166,8 @@ def claim(
     reach: int | None = None,
 ) -> Claimed:
     """Take up to `limit` due messages of the lane through the gate and open their submission; those that are barred end
-    instead, and those that missed their windows are named. Nothing of it all where nothing is due.
+    instead, and those that missed their windows are named. Nothing of it all where nothing is due. Where the route's
+    rate counts segments, `limit` is of the parts that they take together, and one goes whatever it takes.
 
     `reach`: of so many due ones, `limit` unless more are given, all that are barred end and all that missed their
     windows are named. It is for a lane that lets few through and has many such before them.
@@ -155,7 +177,7 @@ def claim(
     """
     submission = new_id()
     rows = session.execute(
-        _CLAIM,
+        _CLAIM_BY_PARTS if route.rate_unit is RateUnit.SEGMENTS else _CLAIM,
         {
             "lane": route.lane_id,
             "credential": route.credential_id,
@@ -244,4 +266,5 @@ def _outgoing(route: Route, row: Any) -> Outgoing:
         content=Content(*_read_content(row)),
         window=window_for(read_given(row.sending_window), is_marketing=is_marketing, recipient=row.recipient),
         parts=row.parts,
+        open_seconds=row.open_seconds,
     )

@@ -129,7 +129,9 @@ _TOLD = rows_of(
     message_id="uuid",
     told_at="timestamptz",
 )
-# What is known already is not told again; and who has come back since is asked anew by the next message.
+# What is known already is not told again; and who has come back since is asked anew by the next message. Who has asked
+# to since, and has not confirmed it, asks out of an opt-out: as if the block had been told before they asked.
+_ASKS_SINCE = f"(c.state = '{ConsentState.PENDING}' AND c.said_at > excluded.said_at)"
 _BLOCK = text(f"""
     WITH told AS MATERIALIZED (SELECT v.* FROM {_TOLD} AS v), written AS (
         INSERT INTO consent AS c (recipient, credential_id, state, source, blocked, said_at, opted_out_at, changed_at)
@@ -137,19 +139,24 @@ _BLOCK = text(f"""
                told_at, told_at, statement_timestamp()
         FROM told ORDER BY recipient, credential_id
         ON CONFLICT (recipient, credential_id) DO UPDATE SET
-            state = excluded.state, source = excluded.source, blocked = c.blocked OR excluded.blocked,
-            pending_from = NULL, pending_until = NULL, said_at = CASE
-                WHEN c.source IN ('{ConsentSource.KEYWORD}', '{ConsentSource.PROVIDER}')
-                THEN greatest(c.said_at, excluded.said_at) ELSE excluded.said_at END,
+            (state, source, blocked, pending_from, pending_until, said_at) = (
+                SELECT c.state, c.source, c.blocked, excluded.state, c.pending_until, c.said_at WHERE {_ASKS_SINCE}
+                UNION ALL
+                SELECT excluded.state, excluded.source, c.blocked OR excluded.blocked, NULL, NULL, CASE
+                    WHEN c.source IN ('{ConsentSource.KEYWORD}', '{ConsentSource.PROVIDER}')
+                    THEN greatest(c.said_at, excluded.said_at) ELSE excluded.said_at END
+                WHERE {_ASKS_SINCE} IS NOT TRUE),
             opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at), changed_at = excluded.changed_at
-        WHERE (c.state <> excluded.state OR (excluded.blocked AND NOT c.blocked) OR c.opted_out_at IS NULL)
-          AND (c.state = excluded.state OR c.said_at IS NULL OR c.said_at <= excluded.said_at)
-        RETURNING c.recipient, c.credential_id, c.state, c.source, c.blocked, c.said_at, c.changed_at
+        WHERE CASE WHEN {_ASKS_SINCE} THEN c.pending_from IS DISTINCT FROM excluded.state OR c.opted_out_at IS NULL
+            ELSE (c.state <> excluded.state OR (excluded.blocked AND NOT c.blocked) OR c.opted_out_at IS NULL)
+                AND (c.state = excluded.state OR c.said_at IS NULL OR c.said_at <= excluded.said_at) END
+        RETURNING c.recipient, c.credential_id, c.state, c.blocked, c.said_at, c.changed_at
     )
     INSERT INTO consent_change
         (id, recipient, credential_id, state, source, blocked, reason, message_id, said_at, changed_at)
-    SELECT told.id, w.recipient, w.credential_id, w.state, w.source, w.blocked, told.reason, told.message_id,
-           w.said_at, w.changed_at
+    SELECT told.id, w.recipient, w.credential_id, w.state, '{ConsentSource.PROVIDER}', w.blocked, told.reason,
+           told.message_id, CASE WHEN w.state = '{ConsentState.PENDING}' THEN told.told_at ELSE w.said_at END,
+           w.changed_at
     FROM written w JOIN told USING (recipient, credential_id)
 """)
 

@@ -48,17 +48,51 @@ class Cost(NamedTuple):
     currency: str | None
 
 
+class Total(NamedTuple):
+    """In major units of the currency."""
+
+    amount: Decimal
+    currency: str
+
+
+class Estimate:
+    """Of messages through a lane, which are added group by group."""
+
+    def __init__(self, session: Session, lane_id: UUID) -> None:
+        self._session = session
+        self._prices = _prices(session, lane_id)
+        self._messages = Counter[str | None]()
+        self._parts = Counter[str | None]()
+
+    def add(self, parts: Sequence[tuple[str, int]]) -> None:
+        """Of each message its recipient, and how many parts it takes."""
+        recipients = list({recipient for recipient, _ in parts})
+        networks = {r.recipient: r.network for r in self._session.execute(_NETWORKS, {"recipients": recipients})}
+        for recipient, count in parts:
+            self._messages[networks[recipient]] += 1
+            self._parts[networks[recipient]] += count
+
+    def costs(self) -> list[Cost]:
+        """By network, the dearest first."""
+        costs = [_cost(network, n, self._parts[network], self._prices) for network, n in self._messages.items()]
+        return sorted(costs, key=lambda cost: (-(cost.amount or 0), cost.network or ""))
+
+    def total(self) -> Total | None:
+        """In the most frequent currency: a network that is priced in another one costs the average of those that are
+        priced in this. None where no price is known, or nothing was added."""
+        average = self._prices.get(None)
+        if average is None or not self._messages:
+            return None
+        prices = {network: price for network, price in self._prices.items() if price.currency == average.currency}
+        amounts = (prices.get(network, average).price * parts for network, parts in self._parts.items())
+        return Total(sum(amounts, Decimal()), average.currency)
+
+
 def estimate(session: Session, lane_id: UUID, parts: Sequence[tuple[str, int]]) -> list[Cost]:
     """For messages through a lane, each its recipient and how many parts it takes; the dearest first."""
-    recipients = {recipient for recipient, _ in parts}
-    networks = {row.recipient: row.network for row in session.execute(_NETWORKS, {"recipients": list(recipients)})}
-    messages, taken = Counter[str | None](), Counter[str | None]()
-    for recipient, count in parts:
-        messages[networks[recipient]] += 1
-        taken[networks[recipient]] += count
-    prices = _prices(session, lane_id)
-    costs = [_cost(network, messages[network], taken[network], prices) for network in messages]
-    return sorted(costs, key=lambda cost: (-(cost.amount or 0), cost.network or ""))
+    whole = Estimate(session, lane_id)
+    whole.add(parts)
+    return whole.costs()
 
 
 def _prices(session: Session, lane_id: UUID) -> dict[str | None, Any]:

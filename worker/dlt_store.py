@@ -1,7 +1,8 @@
 """India DLT: the registered templates in the database: created, changed, deleted, and imported by the thousands.
 
-Each change makes `version` grow, by which processes know that what they have compiled is old (dlt_registry.py).
-Nothing here commits.
+Each change makes `version` grow, and the edition another, by which processes know that what they have compiled is old
+(dlt_registry.py). Who changes something holds the edition from before it locks a template until it commits: so changes
+wait for each other, and never in a circle. Nothing here commits.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +24,7 @@ from worker.models import DltTemplate
 from worker.refusals import Conflict, NotFound, Refusal
 
 _GROUP = 2_000  # templates a statement
+_HOLD_EDITION = sa.text("SELECT FROM dlt_edition FOR UPDATE")
 
 
 class Imported(NamedTuple):
@@ -50,9 +52,14 @@ def create(session: Session, template: Registered) -> DltTemplate:
 
 
 def find(session: Session, reference: str, *, for_update: bool = False) -> DltTemplate:
-    """By its ID here, its content template ID or its name. Errors: NotFound; Conflict, where it means several."""
-    query = select(DltTemplate).where(_is_meant(reference), col(DltTemplate.deleted_at).is_(None)).limit(2)
-    rows = session.exec(query.with_for_update() if for_update else query).all()
+    """By its ID here, its content template ID, or else its name. Errors: NotFound; Conflict, where it means several."""
+    if for_update:
+        session.execute(_HOLD_EDITION)
+    rows: Sequence[DltTemplate] = ()
+    for is_meant in _meanings(reference):
+        query = select(DltTemplate).where(is_meant, col(DltTemplate.deleted_at).is_(None)).limit(2)
+        if rows := session.exec(query.with_for_update() if for_update else query).all():
+            break
     if not rows:
         raise NotFound("There is no DLT template of this ID or name")
     if len(rows) > 1:
@@ -105,11 +112,12 @@ def _check(template: Registered) -> None:
         raise Refusal.of_field(*fault)
 
 
-def _is_meant(reference: str) -> sa.ColumnElement[bool]:
+def _meanings(reference: str) -> list[sa.ColumnElement[bool]]:
+    """What it may be, the first that there is: a name never stands before an ID."""
     try:
-        return col(DltTemplate.id) == UUID(reference)
+        return [col(DltTemplate.id) == UUID(reference)]
     except ValueError:
-        return sa.or_(col(DltTemplate.content_template_id) == reference, col(DltTemplate.name) == reference)
+        return [col(DltTemplate.content_template_id) == reference, col(DltTemplate.name) == reference]
 
 
 def _columns(template: Registered) -> dict[str, Any]:

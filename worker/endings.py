@@ -23,10 +23,10 @@ from worker.transitions import Transitions
 GROUP = 1000  # messages a transaction
 
 # Along the index, state by state: both at once would be sorted, each time all that is over. What is being given another
-# turn (moving.py) gets another end with it.
+# turn (moving.py) gets another end with it. As a CASE: why, claims.py says.
 _OVER = text("""
     (SELECT id FROM message WHERE state = 'queued' AND expires_at < statement_timestamp() + :least
-       AND (batch_id = ANY(ARRAY(SELECT id FROM batch WHERE move_to IS NOT NULL))) IS NOT TRUE
+       AND CASE WHEN batch_id = ANY(ARRAY(SELECT id FROM batch WHERE move_to IS NOT NULL)) THEN false ELSE true END
      ORDER BY expires_at LIMIT :group)
     UNION ALL
     (SELECT id FROM message WHERE state = 'retrying' AND expires_at < statement_timestamp() + :least

@@ -8,6 +8,7 @@ A batch keeps what its messages share, a message only what differs; a single sen
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from sqlmodel import Session
 
 from worker import consents, events
 from worker.copying import SharedColumns, as_json, copy_messages, own_part
-from worker.dlt_registry import screen_of
+from worker.dlt.screen import Screen
+from worker.dlt_registry import read_templates, screen_by, templates_if_compiled
 from worker.events import Told
 from worker.ids import new_id
 from worker.media import resolve
@@ -68,8 +70,9 @@ class Draft:
 
 def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
     """Store one message without a batch. Does not commit. Errors: Refusal."""
+    templates = read_templates(session)  # before the surface is locked: it may take seconds
     place = find_place(session, order.surface)
-    row = _checked(session, place, order)
+    row = _checked(session, place, order, screen_by(templates, place))
     draft = _draft(place, order, row, _barred(session, place, [row]).get(row.recipient))
     store_messages(session, [draft])
     return draft.accepted
@@ -78,19 +81,23 @@ def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
 def draft_messages(session: Session, orders: Sequence[MessageOrder]) -> list[Draft | Refusal | None]:
     """For each order its draft, or why it is refused. The surfaces stay locked, so that `store_messages` may follow.
 
-    None: there is no such surface, or somebody is changing it, for whom the others must not wait: to be done by itself.
+    None: there is no such surface, or somebody is changing it, or the templates that its text is held to have to be
+    read anew, for which the others must not wait: to be done by itself.
     """
     places = find_places(session, {order.surface for order in orders}, only_free=True)
     drafts: list[Draft | Refusal | None] = [None] * len(orders)
     by_place: dict[UUID, list[tuple[int, Checked]]] = {}
+    screens = _Screens(session)
     for index, order in enumerate(orders):
-        if (place := places.get(order.surface)) is not None:
-            try:
-                row = _checked(session, place, order)
-            except Refusal as refusal:
-                drafts[index] = refusal
-            else:
-                by_place.setdefault(place.surface_id, []).append((index, row))
+        place = places.get(order.surface)
+        if place is None or ((screen := screens.of(place, order)) is None and _is_screened(place, order)):
+            continue
+        try:
+            row = _checked(session, place, order, screen)
+        except Refusal as refusal:
+            drafts[index] = refusal
+        else:
+            by_place.setdefault(place.surface_id, []).append((index, row))
     for numbered in by_place.values():
         place = places[orders[numbered[0][0]].surface]
         barred = _barred(session, place, [row for _, row in numbered])
@@ -121,11 +128,30 @@ def _barred(session: Session, place: Place, rows: Sequence[Checked]) -> dict[str
     )
 
 
-def _checked(session: Session, place: Place, order: MessageOrder) -> Checked:
+class _Screens:
+    """Of one group: the templates are asked for once, and only where a text is held to them."""
+
+    def __init__(self, session: Session) -> None:
+        self._templates = cache(partial(templates_if_compiled, session))
+        self._of: dict[UUID, Screen] = {}  # by surface
+
+    def of(self, place: Place, order: MessageOrder) -> Screen | None:
+        """None: there is no need for one, or the templates have to be read first."""
+        if not _is_screened(place, order) or (templates := self._templates()) is None:
+            return None
+        if place.surface_id not in self._of:
+            self._of[place.surface_id] = screen_by(templates, place)
+        return self._of[place.surface_id]
+
+
+def _is_screened(place: Place, order: MessageOrder) -> bool:
+    return place.is_screened or order.template is not None
+
+
+def _checked(session: Session, place: Place, order: MessageOrder, screen: Screen | None) -> Checked:
     """Errors: Refusal."""
     if order.mms is not None:
         order = replace(order, mms=resolve(session, order.mms, place))
-    screen = screen_of(session, place) if place.is_screened or order.template is not None else None
     try:
         return read_message(order, place.reading(NOTHING_GIVEN, USUAL_MANNER, screen))
     except BadRow as error:

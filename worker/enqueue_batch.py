@@ -1,14 +1,16 @@
 """Enqueue many: a batch, with the rows in hand or with an audience that was read before. As enqueue.py, else."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import IO
 
 from sqlmodel import Session
 from uuid_utils import uuid7
 
 from worker import consents, events
-from worker.audience import Audience
+from worker.audience import Audience, spooled_file
 from worker.copying import NULL, copy_messages
 from worker.dlt_registry import screen_of
 from worker.durations import format_duration
@@ -24,29 +26,46 @@ from worker.pace import turn as paced_turn
 from worker.places import Place, Schedule, find_place, manner_columns, schedule_of
 from worker.refusals import Conflict, Refusal
 from worker.rejected_rows import copy_rejected
-from worker.retry import margin
-from worker.turns import Turns
-from worker.windows import Turn
+from worker.turns import Turns, time_for_turns
+from worker.windows import Given, Turn, is_one_for_all
 from worker.words import MessageType
 
 MOST_ROWS = 10_000  # in hand
 
 
+class SurfaceChanged(Conflict):
+    """Rows were read by what the surface was before."""
+
+
 def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
-    """Store a batch and its messages. Does not commit. Errors: Refusal, naming the bad rows."""
+    """Store a batch and its messages, its few rows read while the surface is locked. Does not commit. Errors: Refusal,
+    naming the bad rows."""
     place = find_place(session, order.surface)
     order = resolved(session, order, place)
     with Audience(order, place, MOST_ROWS, screen=screen_of(session, place)) as audience:
-        audience.add(order.rows, order.rejected)
+        audience.add_all(order)
         return _store(session, order, place, audience)
 
 
+def open_audience(
+    session: Session, order: BatchOrder, most_rows: int = MOST_ROWS, make_file: Callable[[], IO[bytes]] = spooled_file
+) -> tuple[BatchOrder, Audience]:
+    """The order, resolved, and an audience that reads its rows by the surface as it stands. Ends the transaction:
+    nothing is locked while templates are compiled, and rows read. Errors: Refusal."""
+    place = find_place(session, order.surface)
+    order = resolved(session, order, place)
+    session.rollback()
+    screen = screen_of(session, place)
+    session.rollback()
+    return order, Audience(order, place, most_rows, make_file, screen)
+
+
 def enqueue_audience(session: Session, order: BatchOrder, audience: Audience) -> Accepted:
-    """The same as `enqueue_batch`, with the order resolved and all rows read. Errors: also Conflict, where they would
-    be read otherwise now; OSError of their file."""
+    """The same as `enqueue_batch`, with the order resolved and all rows read. Errors: also SurfaceChanged, where they
+    would be read otherwise now; OSError of their file."""
     place = find_place(session, order.surface)
     if not audience.is_read_by(place):
-        raise Conflict(
+        raise SurfaceChanged(
             "The surface or its credential was changed while the rows came, which may change what they mean, and "
             "nothing was stored: send it again"
         )
@@ -61,9 +80,9 @@ def resolved(session: Session, order: BatchOrder, place: Place) -> BatchOrder:
 def _store(session: Session, order: BatchOrder, place: Place, audience: Audience) -> Accepted:
     audience.refuse_wrong()
     schedule = schedule_of(place, order.send_at, order.validity, audience.count)
-    _check_pace(order.messages_per_second, schedule, audience.count)
-    shared = order.values.over(place.values)
     manner = order.manner.over(place.manner)
+    _check_pace(order.messages_per_second, manner.sending_window, schedule, audience.count)
+    shared = order.values.over(place.values)
     takes = audience.segments
     batch = Batch(
         surface_id=place.surface_id,
@@ -173,22 +192,23 @@ class _Births:
         self.reasons[None] = index
 
 
-def _check_pace(per_second: int | None, schedule: Schedule, count: int) -> None:
+def _check_pace(per_second: int | None, given: Given, schedule: Schedule, count: int) -> None:
     """Errors: Refusal, where the last turn would come too late to be of use."""
     if per_second is None:
         return
     begins = schedule.begins_at
-    validity = schedule.expires_at - begins
-    within = validity - margin(validity)
+    within = time_for_turns(given, begins, schedule.expires_at)
     last = paced_turn(begins, count - 1, per_second)
     if last <= begins + within:
         return
     takes = format_duration(last - begins)
+    validity = format_duration(schedule.expires_at - begins)
+    left = format_duration(within + timedelta.resolution if is_one_for_all(given) else within)
     fitting = fitting_pace(within, count)
     faster = f"{fitting:,} a second is enough for them, " if fitting else ""
     raise Refusal.of_field(
         "messages_per_second",
-        f"{count:,} rows at {per_second:,} a second take {takes}, and of the validity period "
-        f"{format_duration(validity)} {format_duration(within)} are left for that: {faster}"
+        f"{count:,} rows at {per_second:,} a second take {takes}, and of the validity period {validity} {left} "
+        f"{'of open sending window ' if is_one_for_all(given) else ''}are left for that: {faster}"
         f"at this pace {fitting_count(within, per_second):,} rows fit",
     )

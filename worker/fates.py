@@ -38,7 +38,7 @@ from worker.reasons import (
 from worker.settings import Settings
 from worker.states import FINAL, State
 from worker.transitions import Transitions
-from worker.windows import Turn
+from worker.windows import Turn, is_no_turn
 from worker.words import MOST_WORDS, UNSETTLED, AttemptOutcome
 
 SOONEST_LOOK = timedelta(seconds=1)
@@ -147,11 +147,14 @@ def release(
 
 
 def postpone(transitions: Transitions, message: LockedMessage) -> None:
-    """It waits, and missed its window: its turn is at the next opening, or it ends where that comes too late.
+    """It waits, and missed its window: its turn is at the next opening, or it ends where that comes too late, or where
+    it was given none.
 
     Never before its validity begins: a scheduled one for which no opening was found is due as soon as it is stored.
     """
     turn = retry.first_turn(message.window, max(transitions.now, message.begins_at), message.expires_at)
+    if isinstance(turn, Turn) and is_no_turn(message.next_attempt_at, message.leave_before):
+        turn = retry.End(State.EXPIRED, is_by_window=True)
     if isinstance(turn, Turn):
         transitions.give_turn(message, turn)
     else:

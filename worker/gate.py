@@ -33,6 +33,10 @@ HAS_TIME: Final = f"m.expires_at >= statement_timestamp() + interval '{LEAST_REM
 WINDOW_IS_OPEN: Final = """(m.leave_before IS NULL
     OR (m.next_attempt_at <= statement_timestamp() AND statement_timestamp() < m.leave_before))"""
 
+# In the last second of its opening no request would leave whole: it stands until that has passed, and is missed then.
+IS_CLOSING: Final = f"""(m.leave_before > statement_timestamp()
+    AND m.leave_before < statement_timestamp() + interval '{LEAST_REMAINING.total_seconds()} seconds')"""
+
 CONSENT_OF: Final = "c.recipient = m.recipient AND c.credential_id = l.credential_id"  # consent c of message m
 
 # A process that was begun and not confirmed in time counts for nothing: what was said before it counts again.

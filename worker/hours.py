@@ -20,7 +20,7 @@ EVERY_DAY = frozenset(range(7))
 SHORTEST = timedelta(hours=1)  # Infobip's own limit for a deliveryTimeWindow
 
 _FIELDS = ("days", "from", "to", "time_zone")
-_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+TIME: Final = "([01][0-9]|2[0-3]):([0-5][0-9])"  # a pattern
 _ZONE = re.compile(r"UTC|[A-Za-z_]+(/[A-Za-z0-9_+-]+)+")  # no name that means another zone on another machine
 _MIDNIGHT = time(0)
 _DAY = timedelta(days=1)
@@ -141,7 +141,7 @@ def _parse_time(given: dict[str, object], name: str) -> time:
     text = given.get(name)
     if name == "to" and text == "24:00":
         return _MIDNIGHT
-    found = _TIME.fullmatch(text) if isinstance(text, str) else None
+    found = re.fullmatch(TIME, text) if isinstance(text, str) else None
     if found is None:
         example = '"21:00", at most "24:00"' if name == "to" else '"09:00"'
         raise BadWindow(f"{name} must be hours and minutes, such as {example}")

@@ -5,12 +5,18 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-__all__ = ["attempt_id", "first_id_at", "new_id", "parse_attempt_id"]
+__all__ = ["attempt_id", "first_id_at", "id_after", "new_id", "parse_attempt_id"]
 
 
 def new_id() -> UUID:
     """A UUIDv7: later ones sort later, so that indexes grow at one end."""
     return uuid7()
+
+
+def id_after(earlier: UUID) -> UUID:
+    """A new ID that sorts after this one, whose process may have had a clock ahead of ours."""
+    made = uuid7()
+    return made if made > earlier else UUID(int=(earlier.int >> 80) + 1 << 80 | made.int & (1 << 80) - 1)
 
 
 def first_id_at(instant: datetime) -> UUID:

@@ -12,9 +12,9 @@ from typing import Final
 
 import httpx
 
-from worker.link_memory import LinkMemory
+from worker.link_memory import Found, LinkMemory
 from worker.media_rules import MOST_BYTES, WHAT_CARRIERS_TAKE, BadMedia, media_type_of
-from worker.mms import Mms
+from worker.mms import Mms, Part
 from worker.pinned_http import Forbidden, addresses_of, cause_of, open_client, send
 from worker.push_targets import Purpose, check_url
 from worker.refusals import Fault, Refusal
@@ -37,56 +37,68 @@ _memory = LinkMemory()
 
 def refuse_bad_links(mms: Mms) -> None:
     """Ask the links of an MMS. May take ALL_SECONDS: call it outside of any transaction. A link that holds placeholders
-    is not asked, since `check_mms` refuses it. Errors: Refusal, with a fault for each link that cannot be fetched."""
-    links = {
-        number: part.value for number, part in enumerate(mms.parts) if part.kind == "url" and "{{" not in part.value
-    }
+    is not asked, since `check_mms` refuses it. Errors: Refusal, with a fault for each link that cannot be fetched, and
+    each that leads to a file of another type than its `content_type` says."""
+    links = {number: part for number, part in enumerate(mms.parts) if part.kind == "url" and "{{" not in part.value}
     if len(links) > MOST_LINKS:
         raise Refusal.of_field("mms.parts", f"has {len(links):,} links: at most {MOST_LINKS} fit")
-    wrong = check_links(list(links.values()), settings().allowed_media_hosts)
-    faults = [Fault(f"mms.parts.{number}.url", wrong[url]) for number, url in links.items() if url in wrong]
+    found = check_links([part.value for part in links.values()], settings().allowed_media_hosts)
+    faults = [
+        fault
+        for number, part in links.items()
+        if (fault := _fault_of_part(f"mms.parts.{number}", part, found[part.value]))
+    ]
     if faults:
         named = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:_MOST_NAMED])
         raise Refusal(named + ("; and more" if len(faults) > _MOST_NAMED else ""), faults)
 
 
-def check_links(urls: Sequence[str], allowed: Sequence[str], memory: LinkMemory = _memory) -> dict[str, str]:
-    """What is wrong with each of these URLs, as a sentence; those that are well are left out, and remembered.
+def _fault_of_part(place: str, part: Part, found: Found) -> Fault | None:
+    if found.fault is not None:
+        return Fault(f"{place}.url", found.fault)
+    if part.content_type in (None, found.media_type):
+        return None
+    reason = f"is {part.content_type}, and the link answers {found.media_type}: correct it, or leave it out"
+    return Fault(f"{place}.content_type", reason)
+
+
+def check_links(urls: Sequence[str], allowed: Sequence[str], memory: LinkMemory = _memory) -> dict[str, Found]:
+    """What came of asking each of these URLs; those that are well are remembered.
 
     `allowed`: the hosts that may be private, or asked over http, as `host[:port]`.
     """
 
-    def ask(unknown: Sequence[str]) -> dict[str, str | None]:
+    def ask(unknown: Sequence[str]) -> dict[str, Found]:
         return asyncio.run(_ask_all(unknown, allowed))
 
-    found = memory.recall(list(dict.fromkeys(urls)), ask, ALL_SECONDS)
-    return {url: fault for url, fault in found.items() if fault is not None}
+    return memory.recall(list(dict.fromkeys(urls)), ask, ALL_SECONDS)
 
 
-async def _ask_all(urls: Sequence[str], allowed: Sequence[str]) -> dict[str, str | None]:
-    faults = await asyncio.gather(*(_fault_of(url, allowed) for url in urls))
-    return dict(zip(urls, faults, strict=True))
+async def _ask_all(urls: Sequence[str], allowed: Sequence[str]) -> dict[str, Found]:
+    found = await asyncio.gather(*(_find(url, allowed) for url in urls))
+    return dict(zip(urls, found, strict=True))
 
 
-async def _fault_of(text: str, allowed: Sequence[str]) -> str | None:
+async def _find(text: str, allowed: Sequence[str]) -> Found:
     try:
         url = httpx.URL(check_url(text, allowed, _LINKS))
         async with asyncio.timeout(LINK_SECONDS):
-            return _fault_in(await _ask(url, allowed))
+            return Found(None, _media_type_in(await _ask(url, allowed)))
     except Forbidden:
-        return f"leads to an address that is not public; {_LINKS.way_out}"
+        fault = f"leads to an address that is not public; {_LINKS.way_out}"
     except (socket.gaierror, UnicodeError):
-        return "names a host that is not known, or cannot be looked up now"
+        fault = "names a host that is not known, or cannot be looked up now"
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        return f"has no server that answers: {cause_of(error)}"
+        fault = f"has no server that answers: {cause_of(error)}"
     except (TimeoutError, httpx.TimeoutException):
-        return f"is not answered within {LINK_SECONDS:g} s"
+        fault = f"is not answered within {LINK_SECONDS:g} s"
     except httpx.InvalidURL as error:
-        return f"is not a URL: {error}"
+        fault = f"is not a URL: {error}"
     except httpx.HTTPError as error:
-        return f"is not answered in HTTP: {type(error).__name__}"
-    except ValueError as error:  # of check_url
-        return str(error)
+        fault = f"is not answered in HTTP: {type(error).__name__}"
+    except ValueError as error:  # of check_url, and of what was answered
+        fault = str(error)
+    return Found(fault)
 
 
 async def _ask(url: httpx.URL, allowed: Sequence[str]) -> httpx.Response:
@@ -104,23 +116,26 @@ async def _ask(url: httpx.URL, allowed: Sequence[str]) -> httpx.Response:
         return answer
 
 
-def _fault_in(answer: httpx.Response) -> str | None:
+def _media_type_in(answer: httpx.Response) -> str:
+    """The type of the file that is there. Errors: BadMedia, as a sentence about the link."""
     if answer.is_redirect:
         target = answer.headers.get("Location", "")
         where = f"to {target[:_MOST_SHOWN]}" if target.isascii() and target.isprintable() and target else "elsewhere"
-        return f"leads on {where} (HTTP {answer.status_code}): link to the file itself, since carriers may not follow"
+        raise BadMedia(
+            f"leads on {where} (HTTP {answer.status_code}): link to the file itself, since carriers may not follow"
+        )
     if not answer.is_success:
-        return f"answers HTTP {answer.status_code}: give a link to the file that anybody can fetch"
+        raise BadMedia(f"answers HTTP {answer.status_code}: give a link to the file that anybody can fetch")
     try:
-        media_type_of(answer.headers.get("Content-Type", ""))
+        media_type = media_type_of(answer.headers.get("Content-Type", ""))
     except BadMedia as error:
-        return f"is answered, but {error}"
+        raise BadMedia(f"is answered, but {error}") from error
     byte_count = _length_of(answer)
     if byte_count == 0:
-        return "leads to an empty file"
+        raise BadMedia("leads to an empty file: put the file there, or link to another")
     if byte_count is not None and byte_count > MOST_BYTES:
-        return f"leads to {byte_count:,} bytes, and at most {MOST_BYTES:,} can be sent: {WHAT_CARRIERS_TAKE}"
-    return None
+        raise BadMedia(f"leads to {byte_count:,} bytes, and at most {MOST_BYTES:,} can be sent: {WHAT_CARRIERS_TAKE}")
+    return media_type
 
 
 def _length_of(answer: httpx.Response) -> int | None:

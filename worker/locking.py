@@ -73,6 +73,7 @@ _FIELDS: Final = {
     "attempt_outcome": "a.outcome",
     "answered_at": "a.answered_at",
     "looks": "coalesce(a.looks, 0)",
+    "parts": "coalesce(m.segment_count, b.segment_count, 1)",
     "has_fallback": f"({HAS_FALLBACK} AND {HAS_TIME})",
     "root_id": f"""CASE WHEN {IS_IN_PLACE}
         THEN coalesce((SELECT root_id FROM replayed WHERE message_id = m.id), m.id) ELSE m.id END""",
@@ -121,6 +122,7 @@ class LockedMessage:
     attempt_outcome: AttemptOutcome | None
     answered_at: datetime | None  # when it was first settled since it last went out, in any way, a doubt included
     looks: int  # at Infobip's logs, so far
+    parts: int  # that it is billed as
     has_fallback: bool  # an MMS, with a text that may go as an SMS in its place, and time for it
     root_id: UUID  # the first of the chain that it stands in, each in the earlier one's place; its own where in none's
 

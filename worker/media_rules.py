@@ -16,7 +16,7 @@ WHAT_CARRIERS_TAKE = "all carriers take 300 KB, most of the US and Canada about 
 HEAD_BYTES = 1_024  # of a file: by these it is told what it is
 
 _BOM = "\ufeff"
-_SMIL = re.compile(r"(?:<\?xml[^>]*\?>\s*)?(?:<!DOCTYPE\s+smil[^>]*>\s*)?<smil[\s>]")
+_SMIL = re.compile(r"(?:<\?xml[^>]*\?>\s*)?(?:<!DOCTYPE\s+smil[^>]*>\s*)?<smil[\s/>]")
 
 
 class BadMedia(ValueError):
@@ -41,7 +41,7 @@ def _is_vcard(head: bytes) -> bool:
 
 
 def _is_smil(head: bytes) -> bool:
-    return _SMIL.match(_text_of(head)) is not None
+    return is_smil(_text_of(head))
 
 
 def _is_web_page(head: bytes) -> bool:
@@ -101,6 +101,11 @@ _FOUND: Final[Mapping[str, Callable[[bytes], bool]]] = {  # in the order to be a
     "a vCard": _is_vcard,
     "SMIL": _is_smil,
 }
+
+
+def is_smil(text: str) -> bool:
+    """Whether it begins as a layout does."""
+    return _SMIL.match(text.removeprefix(_BOM).lstrip()) is not None
 
 
 def media_type_of(content_type: str) -> str:

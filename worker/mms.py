@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
+from worker.media_rules import TYPES, is_smil
+
 PartKind = Literal["text", "url", "smil", "uploaded", "media"]
 KINDS: Final = get_args(PartKind)
 
@@ -18,8 +20,8 @@ MOST_TEXT = 1_600
 MOST_SMIL = 10_000
 MOST_PARTS = 20
 MOST_URL = 2_000
-_CONTENT_ID = re.compile(r"[A-Za-z0-9.]{1,20}")
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,100}/[a-z0-9.+-]{1,100}")
+MOST_IN_ALL = 16_000  # characters: whatever is filled from rows is stored for each of them
+CONTENT_ID: Final = "[A-Za-z0-9.]{1,20}"  # a pattern
 
 
 class BadMms(ValueError):
@@ -57,11 +59,19 @@ class Mms:
 
     def texts(self) -> Iterator[str]:
         """Whatever a recipient reads."""
-        yield from (part.value for part in self.parts if part.kind == "text")
-        yield from (text for text in (self.title, self.fallback_text) if text is not None)
+        return (text for _, text in self.named_texts())
+
+    def named_texts(self) -> Iterator[tuple[str, str]]:
+        """Each of `texts`, with its field as in BadMms."""
+        for number, part in enumerate(self.parts):
+            if part.kind == "text":
+                yield f"parts.{number}.text", part.value
+        for field, text in (("title", self.title), ("fallback_text", self.fallback_text)):
+            if text is not None:
+                yield field, text
 
     def with_texts(self, fill: Callable[[str, str], str]) -> "Mms":
-        """Each of `texts` as `fill` makes it of its field (as in BadMms) and itself."""
+        """Each of `texts` as `fill` makes it of its field and itself."""
         return replace(
             self,
             title=None if self.title is None else fill("title", self.title),
@@ -94,34 +104,40 @@ def read_mms(stored: Mapping[str, Any]) -> Mms:
 def check_mms(mms: Mms) -> None:
     """Its texts as they are to be sent. Errors: BadMms."""
     if mms.title is not None and not mms.title.strip():
-        raise BadMms("title", "is empty")
+        raise BadMms("title", "is empty: give a text, or leave it out")
     if mms.title is not None and len(mms.title) > MOST_TITLE:
-        raise BadMms("title", f"has {len(mms.title):,} characters: at most {MOST_TITLE} fit")
+        raise BadMms("title", f"has {len(mms.title):,} characters: at most {MOST_TITLE} fit, so shorten it")
     if not mms.parts:
         raise BadMms("parts", "is empty: give at least one text, url, smil or media")
     if len(mms.parts) > MOST_PARTS:
-        raise BadMms("parts", f"has {len(mms.parts):,} entries: at most {MOST_PARTS} fit")
+        raise BadMms("parts", f"has {len(mms.parts):,} entries: at most {MOST_PARTS} fit, so leave some out")
     seen: set[str] = set()
     for number, part in enumerate(mms.parts):
         _check_part(f"parts.{number}", part)
         if part.content_id is not None and part.content_id in seen:
             raise BadMms(f"parts.{number}.content_id", "stands at another part already: each needs its own")
         seen.add(part.content_id or "")
+    in_all = sum(len(part.value) for part in mms.parts) + len(mms.title or "") + len(mms.fallback_text or "")
+    if in_all > MOST_IN_ALL:
+        reason = f"hold {in_all:,} characters, with the title and the fallback_text: at most {MOST_IN_ALL:,} fit in all"
+        raise BadMms("parts", f"{reason}, so shorten them")
 
 
 def _check_part(field: str, part: Part) -> None:
     most = {"text": MOST_TEXT, "smil": MOST_SMIL, "url": MOST_URL}.get(part.kind)
     if not part.value.strip():
-        raise BadMms(f"{field}.{part.kind}", "is empty")
+        raise BadMms(f"{field}.{part.kind}", "is empty: fill it, or leave the part out")
     if most is not None and len(part.value) > most:
-        raise BadMms(f"{field}.{part.kind}", f"has {len(part.value):,} characters: at most {most:,} fit")
+        raise BadMms(f"{field}.{part.kind}", f"has {len(part.value):,} characters: at most {most:,} fit, so shorten it")
     if part.kind == "url" and "{{" in part.value:
         raise BadMms(f"{field}.url", "holds {{placeholders}}: a link is the same for all, and checked once")
-    if part.content_id is not None and _CONTENT_ID.fullmatch(part.content_id) is None:
+    if part.kind == "smil" and not is_smil(part.value):
+        raise BadMms(f"{field}.smil", "is no layout: it has to begin with <smil>, which an XML declaration may precede")
+    if part.content_id is not None and re.fullmatch(CONTENT_ID, part.content_id) is None:
         reason = "must be 1 to 20 letters, digits and dots: carriers refuse other characters"
         raise BadMms(f"{field}.content_id", reason)
-    if part.content_type is not None and _MEDIA_TYPE.fullmatch(part.content_type) is None:
-        raise BadMms(f"{field}.content_type", "must be a media type such as image/jpeg")
+    if part.content_type is not None and part.content_type not in TYPES:
+        raise BadMms(f"{field}.content_type", f"must be one of {', '.join(TYPES)}")
 
 
 def _part_json(part: Part) -> dict[str, str]:

@@ -10,18 +10,19 @@ Those that were handed to Infobip already, and are tried again, keep their turns
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 from sqlmodel import Session
 
-from worker import batch_sweeps
+from worker import batch_sweeps, tally
 from worker.batch_sweeps import BEFORE_ALL
 from worker.columns import column, rows_of
-from worker.gate import IS_MOVED, START
+from worker.gate import IS_MOVED, STANDS_STILL, START
 from worker.locking import LockedMessage
+from worker.pace import written_at
 from worker.states import State
 from worker.turns import Turns
 from worker.windows import may_hold, read_given
@@ -29,6 +30,13 @@ from worker.words import MessageType
 
 _BEGIN = text("UPDATE batch SET move_to = :start, swept_through = NULL, moved = 0 WHERE id = :batch")
 
+_SWEEP_BEGINS_IN = timedelta(seconds=1)  # at a pace that second's turns would be due at once
+
+# Who steers one of them at the same time waits for us, or we for them, and see what they did.
+_PACED = text(f"""
+    SELECT id FROM batch WHERE id = ANY(:ids) AND messages_per_second IS NOT NULL AND ({STANDS_STILL}) IS NOT TRUE
+    ORDER BY id FOR UPDATE
+""")
 _TO_MOVE = text("SELECT id FROM batch WHERE move_to IS NOT NULL ORDER BY random() LIMIT 1")
 _STANDING = text(f"""
     SELECT b.move_to, b.expires_at, b.validity_seconds, b.messages_per_second, b.swept_through, b.moved,
@@ -85,6 +93,22 @@ def begin(session: Session, batch_id: UUID, start: datetime) -> None:
     """Nothing of the batch leaves until all that wait for their first attempt have their turns from `start` on. Does
     not commit."""
     session.execute(_BEGIN, {"batch": batch_id, "start": start})
+
+
+def go_on(session: Session, missed: Sequence[LockedMessage], now: datetime) -> set[UUID]:
+    """The batches at a pace of these messages, whose first turns went by while they could not leave: what waits in them
+    goes on at its pace, from now on, or it would be due all at once. For who has them locked. Does not commit."""
+    batches = sorted({message.batch_id for message in missed if message.batch_id is not None})
+    paced = session.execute(_PACED, {"ids": batches}).scalars().all() if batches else []
+    waiting = tally.counts(session, paced)
+    for batch_id in paced:
+        begin(session, batch_id, start_of_move(now, waiting[batch_id].get((State.QUEUED, ""), 0), is_paced=True))
+    return set(paced)
+
+
+def start_of_move(now: datetime, count: int, *, is_paced: bool) -> datetime:
+    """When the sweep is expected to be done with `count` messages that wait for their first attempt."""
+    return written_at(now + _SWEEP_BEGINS_IN if is_paced else now, count)
 
 
 def follow(session: Session, released: Sequence[LockedMessage]) -> None:

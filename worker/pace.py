@@ -27,12 +27,14 @@ def written_at(since: datetime, count: int) -> datetime:
 
 
 def fitting_count(within: timedelta, per_second: int) -> int:
-    """How many messages have their turns within that time."""
+    """How many messages have their turns within that time; none, where it is negative."""
     # In whole microseconds: as a float, a last turn that just fits may come out too late.
     return within * per_second // _SECOND + 1
 
 
 def fitting_pace(within: timedelta, count: int) -> int | None:
     """The least pace at which the turns of `count` messages lie within that time; None where none is fast enough."""
+    if within <= timedelta(0):
+        return None
     pace = max(1, -((1 - count) * _SECOND // within))
     return pace if pace <= MOST_PER_SECOND else None

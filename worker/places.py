@@ -157,7 +157,10 @@ def schedule(now: datetime, send_at: datetime | None, validity: timedelta, ready
     except BadValidity as error:
         raise Refusal.of_field("validity_period", str(error)) from error
     if send_at is not None and send_at - now > FURTHEST_AHEAD:
-        raise Refusal.of_field("send_at", f"lies more than {FURTHEST_AHEAD.days} days ahead")
+        reason = (
+            f"lies more than {FURTHEST_AHEAD.days} days ahead: give an earlier time, or ask again when it is nearer"
+        )
+        raise Refusal.of_field("send_at", reason)
     start = send_at if send_at is not None and send_at > now else None
     first = start or now
     begins = max(first, ready_at)

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from worker import consents, costs
 from worker.costs import Cost
@@ -11,13 +13,14 @@ from worker.dlt_registry import screen_of
 from worker.duplicates import first_of_each
 from worker.enqueue_batch import resolved
 from worker.mms import Mms
-from worker.orders import BatchOrder, Rejected, Row
+from worker.models import Lane
+from worker.orders import BatchOrder, Manner, Rejected, Row
 from worker.places import Place, find_place, schedule_of
 from worker.reasons import WINDOW_CLOSED
 from worker.rows import BadRow, Checked, RowReader
-from worker.segments import Segments
+from worker.segments import Segments, count
 from worker.transliteration import transliterate
-from worker.windows import Turn
+from worker.windows import INDIA, Turn
 from worker.words import Channel
 
 MOST_ROWS = 1_000
@@ -25,11 +28,14 @@ MOST_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One message as it would go out. `sent_as`: its text as Infobip would transliterate it, where that is another.
-    `not_sent`: why consent forbids it, or that its window opens too late; then it has no turn."""
+    """One message as it would go out; of an MMS to an Indian number that is the SMS in its place, as `goes_as` says.
+    `sent_as`: its text as Infobip would transliterate it, where that is another. `not_sent`: why consent forbids it, or
+    that its window opens too late; then it has no turn."""
 
     index: int
     recipient: str
+    goes_as: Channel
+    sender: str
     text: str | None
     sent_as: str | None
     mms: Mms | None
@@ -43,12 +49,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """`costs`: of all samples that would go; `duplicates`: rows that would be dropped."""
+    """`costs`: of all samples that would go, each with the channel on which; `duplicates`: rows that would be
+    dropped."""
 
     samples: Sequence[Sample]
     rejected: Sequence[Rejected]
     duplicates: int
-    costs: Sequence[Cost]
+    costs: Sequence[tuple[Channel, Cost]]
 
     @property
     def parts(self) -> int:
@@ -56,9 +63,11 @@ class Preview:
 
 
 def preview(session: Session, order: BatchOrder) -> Preview:
-    """Errors: Refusal of what the batch says itself; a bad row is one of `rejected`."""
+    """Nothing is locked while its rows are read. Errors: Refusal of what the batch says itself; a bad row is one of
+    `rejected`."""
     place = find_place(session, order.surface)
     order = resolved(session, order, place)
+    session.rollback()
     reading = place.reading(order.values, order.manner, screen_of(session, place))
     reader = RowReader(reading, order.text, order.mms, order.template, order.template_variables)
     rejected = list(order.rejected)
@@ -76,12 +85,11 @@ def preview(session: Session, order: BatchOrder) -> Preview:
         else:
             duplicates += 1
     samples = _samples(session, place, order, reader, checked)
-    going = [(sample.recipient, sample.segments.parts if sample.segments else 1) for sample in samples if sample.turn]
     return Preview(
         samples=samples,
         rejected=sorted(rejected, key=lambda row: row.index),
         duplicates=duplicates,
-        costs=costs.estimate(session, place.lane_id, going),
+        costs=_costs(session, place, samples),
     )
 
 
@@ -95,7 +103,7 @@ def _samples(
     samples: list[Sample] = []
     waiting = 0  # whom consent forbids takes no turn
     for row, one in checked:
-        words = (order.text if one.text is None else one.text) if place.channel is Channel.SMS else None
+        words, mms, segments = _content(place, manner, order, reader, one)
         alphabet = manner.transliteration
         sent_as = None if words is None or alphabet is None else transliterate(words, alphabet)
         values = one.values.over(order.values.over(place.values))
@@ -106,10 +114,12 @@ def _samples(
             Sample(
                 index=row.index,
                 recipient=one.recipient,
+                goes_as=Channel.SMS if mms is None else Channel.MMS,
+                sender=place.sender if mms is not None else place.text_sender,
                 text=words,
                 sent_as=None if sent_as == words else sent_as,
-                mms=order.mms if one.mms is None else one.mms,
-                segments=one.segments or reader.segments,
+                mms=mms,
+                segments=segments,
                 content_template_id=values.content_template_id,
                 principal_entity_id=values.principal_entity_id,
                 warning=one.warning,
@@ -118,6 +128,51 @@ def _samples(
             )
         )
     return samples
+
+
+class _Content(NamedTuple):
+    """A text with its segments, or an MMS."""
+
+    text: str | None
+    mms: Mms | None
+    segments: Segments | None
+
+
+def _content(place: Place, manner: Manner, order: BatchOrder, reader: RowReader, one: Checked) -> _Content:
+    """What goes out. Of an MMS that is its fallback's text where MMS does not reach: as the gate has it (gate.py)."""
+    if place.channel is Channel.SMS:
+        return _Content(order.text if one.text is None else one.text, None, one.segments or reader.segments)
+    mms = order.mms if one.mms is None else one.mms
+    text = None if mms is None or not one.recipient.startswith(INDIA) else mms.fallback_text
+    if text is None:
+        return _Content(None, mms, None)
+    return _Content(text, None, count(text, manner.language, manner.transliteration))
+
+
+def _costs(session: Session, place: Place, samples: Sequence[Sample]) -> list[tuple[Channel, Cost]]:
+    """The dearest first."""
+    found: list[tuple[Channel, Cost]] = []
+    for channel in Channel:
+        going = [
+            (sample.recipient, sample.segments.parts if sample.segments else 1)
+            for sample in samples
+            if sample.turn and sample.goes_as is channel
+        ]
+        if going:
+            lane_id = place.lane_id if channel is place.channel else _lane_of(session, place, channel)
+            found += [(channel, cost) for cost in costs.estimate(session, lane_id, going)]
+    return sorted(found, key=lambda one: -(one[1].amount or 0))
+
+
+def _lane_of(session: Session, place: Place, channel: Channel) -> UUID:
+    """Beside the surface's own."""
+    return session.exec(
+        select(Lane.id).where(
+            col(Lane.credential_id) == place.credential_id,
+            col(Lane.channel) == channel,
+            col(Lane.message_type) == place.message_type,
+        )
+    ).one()
 
 
 def _barred(session: Session, place: Place, recipients: Sequence[str]) -> dict[str, str]:

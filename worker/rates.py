@@ -10,6 +10,8 @@ after two seconds without a caller nothing is saved, so that a lane that was hel
     unasked         halves of a refused request and probes: they go, and everyone pays
 
 What is saved and what is overdrawn make a second together: in any T seconds no more goes than the rate allows in T + 1.
+Where it counts segments, a message of more parts than are left goes all the same, and the next ones wait for it: one
+message's parts come on top, for each claim under way.
 An empty Redis starts the bucket with a piece still to be earned. A Redis that is away grants nothing where there is a
 rate, and its return is found by the next tick.
 
@@ -152,7 +154,7 @@ _absence = Seldom()
 
 
 class Grant(NamedTuple):
-    """How many messages may be claimed now; where none, how long to wait before asking again."""
+    """How many messages, or parts of them, may be claimed now; where none, how long to wait before asking again."""
 
     messages: int
     wait_seconds: float = 0.0
@@ -175,7 +177,8 @@ class Rates:
         *,
         at: float | None = None,
     ) -> Grant:
-        """Tokens for up to `wanted` messages. `at` in seconds stands in for Redis's clock."""
+        """Tokens for up to `wanted` messages, or parts where the rate counts those. `at` in seconds stands in for
+        Redis's clock."""
         overdraft = OVERDRAFT_SECONDS if message_type == MessageType.TRANSACTIONAL else 0.0
         try:
             granted, wait = self._take(keys=[_key(credential_id)], args=[*_args(per_second, at), wanted, overdraft])

@@ -51,7 +51,7 @@ def normalise(to: str, default_country: str | None) -> str:
     if (default_country is None or plain is not to) and _E164.fullmatch(plain):
         return plain
     if len(to) > _LONGEST_INPUT:
-        raise BadRecipient("is longer than any phone number")
+        raise BadRecipient("is longer than any phone number: give one number alone, such as +14155550123")
     if "." in to:
         _refuse_decimal(to)
     compact = _PUNCTUATION.sub("", to)
@@ -104,9 +104,15 @@ def _international(digits: str) -> str:
             "or set default_country on the surface for national numbers"
         )
     if len(digits) < 7:
-        raise BadRecipient("is too short for a phone number with its country code (at least 7 digits)")
+        raise BadRecipient(
+            "is too short for a phone number with its country code (at least 7 digits): give the whole number, such as "
+            "+14155550123"
+        )
     if len(digits) > 15:
-        raise BadRecipient("is too long for a phone number with its country code (at most 15 digits)")
+        raise BadRecipient(
+            "is too long for a phone number with its country code (at most 15 digits): give one number alone, such as "
+            "+14155550123"
+        )
     return digits
 
 

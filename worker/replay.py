@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -21,21 +20,22 @@ from uuid_utils import uuid7
 from worker import batch_sweeps, tally
 from worker.batch_sweeps import ALL, BEFORE_ALL
 from worker.columns import column, rows_of
+from worker.costs import Estimate, Total
 from worker.durations import format_duration
 from worker.gate import IS_IN_PLACE, SOURCE_HAS_ARRIVED, barred_by_consent
 from worker.ids import new_id
 from worker.models import Batch
 from worker.orders import NOTHING_GIVEN, Values
 from worker.pace import fitting_count
-from worker.past_prices import Price, past_price
 from worker.places import Place, Schedule, find_places, manner_columns, read_manner, schedule_of
 from worker.reasons import DELIVERED_LATE
 from worker.refusals import Conflict, NotFound, Refusal
-from worker.retry import margin
+from worker.rendering import placeholders
+from worker.segments import Segments, count
 from worker.sqlstates import LOCK_NOT_AVAILABLE, sqlstate
 from worker.states import State
 from worker.tally import Changes
-from worker.turns import Turns
+from worker.turns import Turns, time_for_turns
 from worker.words import Channel, MessageType, Origin
 
 DEFAULT_STATES: Final = (State.FAILED, State.EXPIRED)
@@ -43,7 +43,6 @@ ALREADY_REPLAYED: Final = "already_replayed"  # why one is left out; the others 
 
 _CONTENT: Final = (  # of a batch
     *("text", "mms", "transliteration", "language"),
-    *("encoding", "segment_count", "characters_left", "forcing"),
 )
 
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('replay ' || :batch, 0))")
@@ -51,10 +50,14 @@ _LINKED = text("SELECT id FROM batch WHERE replay_of = :batch ORDER BY id DESC L
 _END_OF_CHUNK = text("""
     SELECT id FROM message WHERE batch_id = :batch AND id > :after ORDER BY id OFFSET :chunk - 1 LIMIT 1
 """)
+# What went in an MMS's place goes again as that MMS, and has its own fallback if need be (worker/fallbacks.py).
+_IS_FALLBACK: Final = f"m.origin = '{Origin.FALLBACK}'"
 # Why a message that would go is left out; asked only as far as needed. Of what was delivered late nobody knows any
 # more how it had ended: it is told of whatever was chosen.
 _CHOOSE = text(f"""
-    SELECT m.id, m.recipient, m.state, m.reason, coalesce(m.segment_count, CAST(:parts AS int), 1) AS parts, CASE
+    SELECT m.id, m.recipient, m.state, m.reason,
+        CASE WHEN {_IS_FALLBACK} THEN 1 ELSE coalesce(m.segment_count, CAST(:parts AS int), 1) END AS parts,
+        CASE WHEN NOT {_IS_FALLBACK} AND m.segment_count IS NULL THEN m.text END AS uncounted, CASE
         WHEN m.state = '{State.DELIVERED}' THEN '{DELIVERED_LATE}'
         WHEN (SELECT true FROM replayed WHERE source_message_id = m.id) THEN '{ALREADY_REPLAYED}'
         WHEN {SOURCE_HAS_ARRIVED} THEN '{DELIVERED_LATE}'
@@ -82,19 +85,23 @@ _TAKE = text(f"""
     RETURNING source_message_id
 """)
 # What a message has of its own, as its source has it.
-_COPIED = "recipient, text, mms, encoding, segment_count, characters_left, forcing, warning, callback_data"
+_COPIED: Final = ("recipient", "mms", "warning", "callback_data")
+# Counted anew where the source is of before they were counted.
+_COUNTS: Final = {"encoding": "text", "segment_count": "int2", "characters_left": "int2", "forcing": "text"}
 _REPLAY = text(f"""
     INSERT INTO message (
         id, batch_id, surface_id, lane_id, origin, state, held, attempt_count, retry_count,
         next_attempt_at, leave_before, expires_at, validity_seconds, created_at,
-        {_COPIED}, principal_entity_id, content_template_id)
+        text, {", ".join((*_COPIED, *_COUNTS))}, principal_entity_id, content_template_id)
     SELECT v.message, :replay, :surface, :lane, '{Origin.REPLAY}', '{State.QUEUED}', false, 0, 0,
         v.at, v.leave_before, :expires_at, :validity, :now,
-        {", ".join(f"source.{name}" for name in _COPIED.split(", "))},
-        CASE WHEN CAST(:entity AS text) IS NULL THEN source.principal_entity_id END,
-        CASE WHEN CAST(:template AS text) IS NULL THEN source.content_template_id END
-    FROM {rows_of(source="uuid", message="uuid", at="timestamptz", leave_before="timestamptz")} AS v
-    JOIN message source ON source.id = v.source
+        CASE WHEN NOT {_IS_FALLBACK} THEN m.text END,
+        {", ".join(f"m.{name}" for name in _COPIED)},
+        {", ".join(f"CASE WHEN NOT {_IS_FALLBACK} THEN coalesce(m.{name}, v.{name}) END" for name in _COUNTS)},
+        CASE WHEN CAST(:entity AS text) IS NULL THEN m.principal_entity_id END,
+        CASE WHEN CAST(:template AS text) IS NULL THEN m.content_template_id END
+    FROM {rows_of(source="uuid", message="uuid", at="timestamptz", leave_before="timestamptz", **_COUNTS)} AS v
+    JOIN message m ON m.id = v.source
 """)
 _LINKS = text("""
     SELECT (SELECT source_message_id FROM replayed WHERE message_id = :id) AS replay_of_message,
@@ -134,13 +141,13 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """`groups`: how many would go, by state and reason. `segments`: as they were counted when the source was accepted;
-    an MMS is one. `cost`: of all of them; None where no price is known."""
+    """`groups`: how many would go, by state and reason. `segments`: as they were counted when the source was accepted,
+    or now where nobody had; an MMS is one. `cost`: of all of them (costs.py); None where no price is known."""
 
     groups: Mapping[tuple[State, str | None], int]
     left_out: Mapping[str, int]
     segments: int
-    cost: Price | None
+    cost: Total | None
 
     @property
     def would_replay(self) -> int:
@@ -165,14 +172,15 @@ def preview(session: Session, order: ReplayOrder) -> Preview:
     # A transaction that has locked a row is one that feeds wait for, and this one may take a while.
     session.rollback()
     choice = _Choice(session, order, way)
-    segments = sum(row.parts for going in choice.chunks() for row in going)
-    going_count = sum(choice.groups.values())
-    price = past_price(session, order.batch_id, way.place.lane_id) if going_count else None
+    segments, cost = 0, Estimate(session, way.place.lane_id)
+    for going in choice.chunks():
+        segments += sum(row.parts for row in going)
+        cost.add([(row.recipient, row.parts) for row in going])
     return Preview(
         groups=choice.groups,
         left_out=choice.left_out,
         segments=segments,
-        cost=price and Price(price.amount * Decimal(going_count), price.currency),
+        cost=cost.total(),
     )
 
 
@@ -253,8 +261,12 @@ class _Way:
     def most(self) -> int | None:
         """So many messages have their turns in time; None: any number has."""
         pace = self.batch.messages_per_second
-        validity = self.schedule.expires_at - self.schedule.begins_at
-        return None if pace is None else fitting_count(validity - margin(validity), pace)
+        if pace is None:
+            return None
+        within = time_for_turns(
+            read_manner(self.batch).sending_window, self.schedule.begins_at, self.schedule.expires_at
+        )
+        return fitting_count(within, pace)
 
 
 def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
@@ -285,6 +297,7 @@ def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
         lane_id=place.lane_id,
         sender=place.sender,
         **{name: getattr(source, name) for name in _CONTENT},
+        **_counts_of_shared(source),
         sending_window=manner_columns(manner)["sending_window"],
         window_off_reason=source.window_off_reason,
         callback_data=source.callback_data,
@@ -303,6 +316,26 @@ def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
     return _Way(place, schedule, batch, order.values, turns)
 
 
+def _counts_of_shared(source: Batch) -> dict[str, Any]:
+    """Of the text that the batch says for all: as it was counted, or now."""
+    if source.segment_count is not None or source.text is None or placeholders(source.text):
+        return {name: getattr(source, name) for name in _COUNTS}
+    manner = read_manner(source)
+    return _counts(count(source.text, manner.language, manner.transliteration))
+
+
+def _counts(takes: Segments | None) -> dict[str, Any]:
+    """As columns of a batch, or of a message."""
+    if takes is None:
+        return dict.fromkeys(_COUNTS)
+    return {
+        "encoding": takes.encoding,
+        "segment_count": takes.parts,
+        "characters_left": takes.left,
+        "forcing": takes.forcing,
+    }
+
+
 def _most_chosen(session: Session, order: ReplayOrder) -> int:
     """By the tally, which knows nothing of when they ended, nor of who is left out."""
     counts = tally.counts(session, [order.batch_id])[order.batch_id]
@@ -314,6 +347,16 @@ def _most_chosen(session: Session, order: ReplayOrder) -> int:
     )
 
 
+class _Going(NamedTuple):
+    """A message that goes again. `takes`: what its own text takes, where it had not been counted."""
+
+    id: UUID
+    recipient: str
+    root_id: UUID
+    parts: int
+    takes: Segments | None = None
+
+
 class _Choice:
     """The messages of the source, chunk by chunk: those that go, and counted beside them those that are left out."""
 
@@ -322,6 +365,7 @@ class _Choice:
         self.left_out: Counter[str] = Counter()
         self._session = session
         self._way = way
+        self._manner = read_manner(way.batch)
         self._values = {
             "batch": order.batch_id,
             "parts": way.batch.segment_count,
@@ -335,16 +379,16 @@ class _Choice:
             "needs_opt_in": way.place.needs_opt_in,
         }
 
-    def chunks(self) -> Iterator[list[Any]]:
-        """Rows with `id`, `recipient`, `root_id` and `parts`. Errors: Refusal, where at the batch's pace they would not
-        leave in time."""
+    def chunks(self) -> Iterator[list[_Going]]:
+        """Errors: Refusal, where at the batch's pace they would not leave in time."""
         after, most, going_count = BEFORE_ALL, self._way.most, 0
         while after != ALL:
             chunk = {"batch": self._values["batch"], "after": after, "chunk": batch_sweeps.CHUNK}
             through = self._session.execute(_END_OF_CHUNK, chunk).scalar_one_or_none() or ALL
             rows = self._session.execute(_CHOOSE, {**self._values, "after": after, "through": through}).all()
-            going = [row for row in rows if row.left_out is None]
-            self.groups.update((State(row.state), row.reason) for row in going)
+            chosen = [row for row in rows if row.left_out is None]
+            going = [self._going(row) for row in chosen]
+            self.groups.update((State(row.state), row.reason) for row in chosen)
             self.left_out.update(row.left_out for row in rows if row.left_out is not None)
             going_count += len(going)
             if most is not None and going_count > most:
@@ -352,6 +396,12 @@ class _Choice:
             if going:
                 yield going
             after = through
+
+    def _going(self, row: Any) -> _Going:
+        if row.uncounted is None:
+            return _Going(row.id, row.recipient, row.root_id, row.parts)
+        takes = count(row.uncounted, self._manner.language, self._manner.transliteration)
+        return _Going(row.id, row.recipient, row.root_id, takes.parts, takes)
 
     def _too_many(self, most: int) -> Refusal:
         schedule = self._way.schedule
@@ -363,7 +413,7 @@ class _Choice:
         )
 
 
-def _write(session: Session, way: _Way, going: Sequence[Any], before: int) -> int:
+def _write(session: Session, way: _Way, going: Sequence[_Going], before: int) -> int:
     """How many were written: not who has been replayed by somebody else since. `before`: how many of the batch were
     written already."""
     made = {row.id: uuid7() for row in going}
@@ -372,9 +422,11 @@ def _write(session: Session, way: _Way, going: Sequence[Any], before: int) -> in
     rows = [row for row in going if row.id in taken]
     turns = [way.turns.of(row.recipient, before + place) for place, row in enumerate(rows)]
     batch = way.batch
+    counts = [_counts(row.takes) for row in rows]
     session.execute(
         _REPLAY,
         {
+            **{name: column(of_row[name] for of_row in counts) for name in _COUNTS},
             "source": column(row.id for row in rows),
             "message": column(str(made[row.id]) for row in rows),
             "at": column(turn.at for turn in turns),

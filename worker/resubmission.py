@@ -4,6 +4,8 @@ lookups.py says which are absent, and for how long its word counts; the lane's o
 new, with the same tokens, through the same gate, and as the lane's probe where it is held.
 """
 
+from itertools import accumulate
+
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -15,6 +17,7 @@ from worker.locking import LockedMessage, lock
 from worker.settings import Settings
 from worker.submissions import OpenSubmission
 from worker.transitions import Transitions
+from worker.words import RateUnit
 
 _ABSENT = text("""
     SELECT id, bulk_ids, credential_version FROM submission
@@ -30,7 +33,8 @@ _NONE_LEFT = text("UPDATE submission SET absent_until = NULL WHERE id = :submiss
 def resubmit(
     session: Session, route: Route, limit: int, now_monotonic: float, settings: Settings, *, is_probe: bool = False
 ) -> OpenSubmission | None:
-    """Open the submission in which up to `limit` absent attempts of the lane go out again; None if there are none.
+    """Open the submission in which up to `limit` absent attempts of the lane go out again (by parts, where the claim
+    counts those); None if there are none.
 
     They are of one submission: a resubmission has one parent, and goes by all the bulk IDs that this one went by. What
     may not leave now is in doubt again, and asked about once more before it goes, at the next opening where its window
@@ -50,15 +54,28 @@ def resubmit(
                 (leaving if may_go else staying).append(message)
         _stay(session, staying, settings)
         has_all = len(free) == len(ids)  # otherwise another process is at the same ones
-        if has_all and len(leaving) <= limit:
+        going = _within(route, leaving, limit)
+        if has_all and len(going) == len(leaving):
             session.execute(_NONE_LEFT, {"submission": parent.id})
-        if leaving:
-            attempts = [(message.id, message.number) for message in leaving[:limit]]
+        if going:
+            attempts = [(message.id, message.number) for message in going]
             lease = settings.lease_seconds
             return reopen(session, route, parent.id, parent.bulk_ids, attempts, lease, now_monotonic, is_probe=is_probe)
         if not has_all:
             return None
     return None
+
+
+def _within(route: Route, leaving: list[LockedMessage], limit: int) -> list[LockedMessage]:
+    """The first ones, as far as `limit` allows; one at least where parts are counted."""
+    if route.rate_unit is not RateUnit.SEGMENTS:
+        return leaving[:limit]
+    through = accumulate(message.parts for message in leaving)
+    return [
+        message
+        for place, (message, parts) in enumerate(zip(leaving, through, strict=True))
+        if parts <= limit or not place
+    ]
 
 
 def _stay(session: Session, messages: list[LockedMessage], settings: Settings) -> None:

@@ -18,6 +18,7 @@ MOST_TEXT_BYTES = 4_000
 MOST_LISTED = 1_000  # of the rows that are told one by one
 MMS_ALONE = "the surface sends MMS: give its content as mms, without text or template"
 NO_TEMPLATE = "fill a template, and none is named: give one as template, or leave them out"
+NO_TEMPLATE_OF_MMS = "fill a DLT template, and an MMS has none: leave them out"
 NO_FALLBACK = (
     "MMS sent from outside India rarely reaches a handset there: give the mms a fallback_text, which goes as an SMS"
 )
@@ -76,7 +77,7 @@ class RowReader:
         self._template_variables = template_variables
         self._check_batch()
         self._filled = Template(text) if text is not None and placeholders(text) else None
-        self._fills_mms = mms is not None and any(placeholders(part) for part in mms.texts())
+        self._filled_in_mms = {} if mms is None else _templates(mms)
         self.segments = _takes(text, reading) if text is not None and self._filled is None else None
         if self.segments is not None and (fault := fault_of(self.segments)):
             raise Refusal.of_field("text", fault)
@@ -127,15 +128,27 @@ class RowReader:
         for field, given in (("text", row.text), ("template", row.template)):
             if given is not None:
                 raise BadRow(field, "goes through an SMS surface: what an MMS holds, the batch says as a whole")
+        if row.template_variables is not None:
+            raise BadRow("template_variables", NO_TEMPLATE_OF_MMS)
         assert self._mms is not None
-        mms = self._mms.with_texts(lambda field, text: _filled_part(field, text, row)) if self._fills_mms else self._mms
-        return _finished_mms(self._reading, recipient, mms, effective, row.values, is_own=self._fills_mms)
+        templates = self._filled_in_mms
+        if not templates:
+            return _finished_mms(self._reading, recipient, self._mms, effective, row.values, is_own=False)
+
+        def fill(field: str, text: str) -> str:
+            template = templates.get(field)
+            return text if template is None else _rendered(template, row, f"mms.{field}")
+
+        mms = self._mms.with_texts(fill)
+        return _finished_mms(self._reading, recipient, mms, effective, row.values, is_own=True)
 
     def _check_batch(self) -> None:
         """Errors: Refusal."""
         if self._reading.channel is Channel.MMS:
             if self._text is not None or self._template is not None:
                 raise Refusal.of_field("mms", MMS_ALONE)
+            if self._template_variables is not None:
+                raise Refusal.of_field("template_variables", NO_TEMPLATE_OF_MMS)
             if self._mms is None:
                 raise Refusal.of_field("mms", "is missing: the surface sends MMS")
             _refuse_bad_mms(self._mms, self._reading)
@@ -182,6 +195,8 @@ def read_message(order: MessageOrder, reading: Reading) -> Checked:
 def _read_single_mms(order: MessageOrder, reading: Reading, recipient: str, values: Values) -> Checked:
     if order.text is not None or order.template is not None:
         raise BadRow("mms", MMS_ALONE)
+    if order.template_variables is not None:
+        raise BadRow("template_variables", NO_TEMPLATE_OF_MMS)
     if order.mms is None:
         raise BadRow("mms", "is missing: the surface sends MMS")
     if any(placeholders(part) for part in order.mms.texts()):
@@ -208,7 +223,7 @@ def _finished_mms(
         _check_mms(mms, reading)
     warning: str | None = None
     if mms.fallback_text is not None:
-        own, warning = _screened(reading, recipient, mms.fallback_text, effective, own)
+        own, warning = _screened(reading, recipient, mms.fallback_text, effective, own, "mms.fallback_text")
     elif recipient.startswith(INDIA):
         warning = NO_FALLBACK
     return Checked(recipient, None, own, None, mms if is_own else None, warning)
@@ -231,17 +246,21 @@ def _composed(
     return _finished(reading, recipient, made.text, own.over(effective), own)
 
 
-def _screened(reading: Reading, recipient: str, text: str, effective: Values, own: Values) -> tuple[Values, str | None]:
-    """The values it keeps itself, with the DLT template that was found for it, and what is doubtful. Errors: BadRow."""
+def _screened(
+    reading: Reading, recipient: str, text: str, effective: Values, own: Values, field: str = "text"
+) -> tuple[Values, str | None]:
+    """The values it keeps itself, with the DLT template that was found for it, and what is doubtful. `field`: where its
+    text stands. Errors: BadRow."""
     screen = reading.screen
     if screen is None or not screen.is_on or not recipient.startswith(INDIA):
         return own, None
     try:
         found = screen.screen(text, effective)
     except Unfit as error:
+        at_fault = field if error.field == "text" else error.field
         if screen.is_enforced:
-            raise BadRow(error.field, error.reason) from error
-        return own, f"{error.field}: {error.reason}"
+            raise BadRow(at_fault, error.reason) from error
+        return own, f"{at_fault}: {error.reason}"
     return (own if found is None else found.over(own)), None
 
 
@@ -249,8 +268,9 @@ def _takes(text: str, reading: Reading) -> Segments:
     return count(text, reading.manner.language, reading.manner.transliteration)
 
 
-def _filled_part(field: str, text: str, row: Row) -> str:
-    return _rendered(Template(text), row, f"mms.{field}") if "{{" in text else text
+def _templates(mms: Mms) -> dict[str, Template]:
+    """Of its texts those that rows fill, by field."""
+    return {field: Template(text) for field, text in mms.named_texts() if placeholders(text)}
 
 
 def _rendered(template: Template, row: Row, field: str = "text") -> str:
@@ -293,7 +313,8 @@ def refusal_of_rows(listed: Sequence[Rejected], count: int, *, is_all: bool = Fa
     wrong = f"{'at least ' if is_more else ''}{count:,} row{' is' if count == 1 else 's are'} wrong" + (
         f" (the first {len(faults):,} are listed, {unlisted:,} more are not)" if unlisted else ""
     )
-    advice = "none is left to send" if is_all else 'correct them, or send on_invalid "skip" to leave them out'
+    them = "it" if count == 1 else "them"
+    advice = "none is left to send" if is_all else f'correct {them}, or send on_invalid "skip" to leave {them} out'
     return Refusal(f"{wrong}, and nothing was stored: {advice}", faults)
 
 

@@ -34,6 +34,7 @@ from worker.metrics import submission_messages
 from worker.rates import Grant, Rates
 from worker.resubmission import resubmit
 from worker.retry import LEAST_REMAINING
+from worker.segments import MOST_PARTS
 from worker.settings import Settings
 from worker.submissions import OpenSubmission
 from worker.words import RateUnit
@@ -97,7 +98,7 @@ class Dispatcher:
                 return
             reach = self._settings.submission_size if claimed.others else None
             if claimed.submission is not None:
-                if len(claimed.submission.messages) + claimed.others == self._settings.submission_size:
+                if self._is_full(claimed.submission, claimed.others):
                     self._nudge(lane_id, route.message_type, 0.0)
                 self.send(claimed.submission)
             if claimed.missed:
@@ -119,13 +120,19 @@ class Dispatcher:
         size = self._settings.submission_size
         return self._rates.take(route.credential_id, route.messages_per_second, size, route.message_type)
 
+    def _is_full(self, submission: OpenSubmission, others: int) -> bool:
+        """There may be more of it: no other message would have fitted, however many parts it takes."""
+        most_of_one = MOST_PARTS if submission.route.rate_unit is RateUnit.SEGMENTS else 1
+        return _tokens(submission) + others > self._settings.submission_size - most_of_one
+
     def _charge(self, route: Route, tokens: int) -> None:
         """More than was taken; where it is negative, less."""
         self._rates.charge(route.credential_id, route.messages_per_second, tokens)
 
     def _open(self, route: Route, limit: int, reach: int | None) -> Claimed:
         claimed = self._commit_open(lambda session: self._next(session, route, limit, reach))
-        # How many parts they take is known only now: what is overdrawn, the next ones wait for.
+        # Less, where fewer are due or the next one takes too many parts; more, where the first one does: what is
+        # overdrawn, the next ones wait for.
         self._charge(route, (_tokens(claimed.submission) if claimed.submission else 0) - limit)
         return claimed
 
@@ -183,8 +190,9 @@ class Dispatcher:
             return []
         submission_messages.observe(len(submission.messages))
         route = submission.route
-        # The body has to be there before the first of its messages expires; the answer may come later.
-        sent_within = min(message.remaining_seconds for message in submission.messages) - elapsed
+        # The body has to be there before the first of its messages expires, and before the first window closes; the
+        # answer may come later.
+        sent_within = min(message.leaves_within_seconds for message in submission.messages) - elapsed
         try:
             answer = self._infobip.submit(route.account, route.channel, self._request(submission, elapsed), sent_within)
         except SendError as caught:
@@ -207,11 +215,11 @@ class Dispatcher:
         return _without(submission, barred)
 
     def _leave_late_ones(self, submission: OpenSubmission, elapsed: float) -> OpenSubmission:
-        """Release the messages that have less than a second left by now, and past half its lease all; their neighbours
-        go."""
+        """Release the messages that have less than a second left by now, of their validity or until their window
+        closes, and past half its lease all; their neighbours go."""
         least = LEAST_REMAINING.total_seconds()
         is_late = elapsed > self._settings.lease_seconds / 2
-        late = {m.message_id for m in submission.messages if is_late or m.remaining_seconds - elapsed < least}
+        late = {m.message_id for m in submission.messages if is_late or m.leaves_within_seconds - elapsed < least}
         if not late:
             return submission
         self._record(lambda session: answers.record_unsent(session, submission, self._settings, only=late))

@@ -37,9 +37,10 @@ _TO_SWEEP = text(f"""
 _STANDING = text("""
     SELECT paused_at IS NOT NULL AS is_paused, held_through FROM batch WHERE id = :batch AND cancelled_at IS NULL
 """)
+# From the boundary itself on: where the sweep was going down, that one was the last it put back.
 _HOLD = text(f"""
     WITH chunk AS (
-        SELECT m.id FROM message m WHERE m.batch_id = :batch AND m.id > :boundary AND ({WAITS}) IS TRUE
+        SELECT m.id FROM message m WHERE m.batch_id = :batch AND m.id >= :boundary AND ({WAITS}) IS TRUE
         ORDER BY m.id LIMIT :chunk FOR UPDATE
     )
     UPDATE message SET held = true FROM chunk WHERE message.id = chunk.id RETURNING message.id

@@ -14,14 +14,12 @@ from sqlmodel import Session
 from worker import moving, setting_aside, tally
 from worker.durations import format_duration
 from worker.models import Batch
-from worker.pace import fitting_count, written_at
-from worker.places import Schedule, schedule
+from worker.pace import fitting_count
+from worker.places import Schedule, read_manner, schedule
 from worker.refusals import Conflict, NotFound, Refusal
-from worker.retry import margin
 from worker.setting_aside import NO_REFUSALS
 from worker.states import LIVE, State
-
-_SWEEP_BEGINS_IN = timedelta(seconds=1)  # at a pace that second's turns would be due at once
+from worker.turns import time_for_turns
 
 _NOW = text("SELECT statement_timestamp()")
 _RESUME = text(f"UPDATE batch SET paused_at = NULL, pause_reason = NULL, {NO_REFUSALS} WHERE id = :batch")
@@ -89,7 +87,7 @@ def reschedule(session: Session, batch_id: UUID, send_at: datetime, validity: ti
     now = session.execute(_NOW).scalar_one()
     validity = timedelta(seconds=batch.validity_seconds) if validity is None else validity
     given = schedule(now, send_at, validity, _moved_at(batch, now, counts))
-    _check_pace(batch.messages_per_second, given, counts[State.QUEUED, ""])
+    _check_pace(batch, given, counts[State.QUEUED, ""])
     values = {
         "start": given.first_attempt_at,
         "expires_at": given.expires_at,
@@ -123,15 +121,18 @@ def _is_live(counts: tally.Counts) -> bool:
     return any(state in LIVE for state, _ in counts)
 
 
-def _check_pace(per_second: int | None, given: Schedule, count: int) -> None:
+def _check_pace(batch: Batch, given: Schedule, count: int) -> None:
     """Errors: Refusal, where the last turns would come too late to be of use."""
-    validity = timedelta(seconds=given.validity_seconds)
-    fitting = count if per_second is None else fitting_count(validity - margin(validity), per_second)
+    per_second = batch.messages_per_second
+    if per_second is None:
+        return
+    within = time_for_turns(read_manner(batch).sending_window, given.begins_at, given.expires_at)
+    fitting = fitting_count(within, per_second)
     if count > fitting:
         raise Refusal.of_field(
             "validity_period",
             f"at the batch's {per_second:,} messages a second {fitting:,} have their turns within "
-            f"{format_duration(validity)}, and {count:,} wait: give a longer one",
+            f"{format_duration(given.expires_at - given.begins_at)}, and {count:,} wait: give a longer one",
         )
 
 
@@ -142,5 +143,5 @@ def _start(batch: Batch) -> datetime:
 
 def _moved_at(batch: Batch, now: datetime, counts: tally.Counts) -> datetime:
     """When the sweep is expected to be done with what waits for its first attempt."""
-    begins = now if batch.messages_per_second is None else now + _SWEEP_BEGINS_IN
-    return written_at(begins, counts.get((State.QUEUED, ""), 0))
+    is_paced = batch.messages_per_second is not None
+    return moving.start_of_move(now, counts.get((State.QUEUED, ""), 0), is_paced=is_paced)

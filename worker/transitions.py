@@ -168,11 +168,12 @@ class Transitions:
         moved = list(self._moved.values())
         if not moved and not self._attempts:
             return
+        changes = self._counts(moved)
+        # Before batches are shared: two that share one could not both have it for themselves then.
+        fallbacks.send(self._fallen_back, self._session, changes)
         released = [message for message in moved if message.state is State.QUEUED]
         if released:
             moving.follow(self._session, released)
-        changes = self._counts(moved)
-        fallbacks.send(self._fallen_back, self._session, changes)
         values = {**self._moved_columns(moved), **self._settled_columns(), **events.columns(self._told)}
         if self._session.execute(_WRITE, {**values, **changes.values(), "at": self.now}).scalar_one() != len(moved):
             raise RuntimeError("a locked message changed under its lock")

@@ -3,8 +3,20 @@
 from datetime import datetime, timedelta
 
 from worker import pace
-from worker.retry import End, first_turn
-from worker.windows import Given, Turn, Window, advance, window_for
+from worker.retry import End, first_turn, margin
+from worker.windows import Given, Turn, Window, is_one_for_all, no_turn, stretches, window_for
+
+
+def time_for_turns(given: Given, begins_at: datetime, expires_at: datetime) -> timedelta:
+    """How long after the first turn of a batch at a pace the last one is still of use: until the margin before its end.
+    Of hours in one zone for all, as long as they are open until then, and less than nothing where they never are; what
+    differs from recipient to recipient, as India's hours do, is not counted."""
+    last = expires_at - margin(expires_at - begins_at)
+    if not is_one_for_all(given):
+        return last - begins_at
+    openings = stretches(Window((given,)), begins_at, last)
+    # An opening ends before it closes.
+    return sum((closes - opens for opens, closes in openings), start=-timedelta.resolution)
 
 
 class Turns:
@@ -25,20 +37,22 @@ class Turns:
         self._is_marketing = is_marketing
         self._start = start
         self._expires_at = expires_at
-        self.closed = Turn(now, now)  # of one whose window opens too late
+        self.closed = no_turn(now)  # of one whose window opens too late
         self._per_second = per_second
-        self._firsts: dict[Window, Turn | None] = {}
+        self._firsts: dict[Window, Turn] = {}
 
     def of(self, recipient: str, index: int = 0) -> Turn:
-        """Of message `index`, from 0, of those that wait. Where its window opens too late it is due now, and closed:
-        missed_windows.py ends it."""
+        """Of message `index`, from 0, of those that wait. Where its window opens too late, or at the pace is open for
+        too short a time before, it has none: missed_windows.py ends it."""
         window = window_for(self._given, is_marketing=self._is_marketing, recipient=recipient)
         if window is None:
             return Turn(pace.turn(self._start, index, self._per_second), None)
+        if self._per_second is not None:
+            return self._within(window, timedelta(seconds=index / self._per_second))
         if window not in self._firsts:
-            turn = first_turn(window, self._start, self._expires_at)
-            self._firsts[window] = None if isinstance(turn, End) else turn
-        first = self._firsts[window]
-        if first is not None and self._per_second is not None:
-            return advance(window, self._start, timedelta(seconds=index / self._per_second)) or self.closed
-        return first or self.closed
+            self._firsts[window] = self._within(window, timedelta(0))
+        return self._firsts[window]
+
+    def _within(self, window: Window, open_time: timedelta) -> Turn:
+        turn = first_turn(window, self._start, self._expires_at, open_time)
+        return self.closed if isinstance(turn, End) else turn

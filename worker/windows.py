@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeGuard
 
 from worker.hours import (
     RECIPIENT,
@@ -48,6 +48,16 @@ class Turn(NamedTuple):
     leave_before: datetime | None
 
 
+def no_turn(now: datetime) -> Turn:
+    """Of a message for which none comes in time: due at once, so that it is seen to, and closed before that."""
+    return Turn(now, now - timedelta.resolution)
+
+
+def is_no_turn(at: datetime | None, leave_before: datetime | None) -> bool:
+    """Whether `no_turn` gave it."""
+    return at is not None and leave_before is not None and leave_before < at
+
+
 class UtcHours(NamedTuple):
     """From `opens` to `closes` on each of `days` (0 is Monday), all in UTC; never beyond a midnight."""
 
@@ -86,6 +96,11 @@ def window_for(given: Given, *, is_marketing: bool, recipient: str) -> Window | 
 def may_hold(given: Given, *, is_marketing: bool) -> bool:
     """Whether `window_for` finds one for any recipient."""
     return given != OFF and (given is not None or is_marketing)
+
+
+def is_one_for_all(given: Given) -> TypeGuard[Hours]:
+    """Whether they are hours in one zone, whoever the recipient is."""
+    return isinstance(given, Hours) and given.zone != RECIPIENT
 
 
 def stretches(window: Window, start: datetime, until: datetime) -> list[Span]:

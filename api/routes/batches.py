@@ -14,23 +14,24 @@ from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
 from api.announcing import announce
-from api.audiences import take_audience
+from api.audiences import on_disk, take_audience
 from api.auth import MayRead, MaySend
 from api.batch_views import batches_like, find_batch, view_batches
 from api.bodies import MEBIBYTE, NDJSON, JsonBody, JsonOrLines, Posted
 from api.database import Database
 from api.fields import Moment, Text
 from api.links import check_links
-from api.once import Done, once
+from api.once import Done, first_answer, once
 from api.orders import batch_order, refuse_too_many_values
 from api.paging import Paging, newest_first
 from api.references import find_ids
 from api.schemas.sends import BatchAccepted, BatchIn, BatchList, BatchOut, BatchState, RejectedList, RejectedOut
 from worker.db import open_session
 from worker.enqueue import Accepted
-from worker.enqueue_batch import enqueue_batch
+from worker.enqueue_batch import SurfaceChanged, enqueue_audience, open_audience
 from worker.feeds import BadCursor, read_cursor, write_cursor
 from worker.models import Batch, RejectedRow, Surface
+from worker.orders import BatchOrder
 from worker.rejected_rows import read_rejected
 
 router = APIRouter(prefix="/v1/batches", tags=["Batches"])
@@ -94,8 +95,23 @@ async def send_batch(
 
 def _take_rows(posted: Posted[BatchIn]) -> Response:
     order = batch_order(posted.body)
-    check_links(posted.engine, posted.key, order.mms)
-    return once(posted, lambda session: _accepted(enqueue_batch(session, order)))
+    if (answer := first_answer(posted)) is not None:
+        return answer
+    check_links(posted.engine, None, order.mms)
+    try:
+        return on_disk(lambda: _store_rows(posted, order))
+    except SurfaceChanged:
+        return on_disk(lambda: _store_rows(posted, order))  # read by what it is now
+
+
+def _store_rows(posted: Posted[BatchIn], order: BatchOrder) -> Response:
+    """The rows are read before the transaction that stores them, which locks the surface. Errors: Refusal;
+    SurfaceChanged, where it was changed meanwhile."""
+    with open_session(posted.engine) as session:
+        order, audience = open_audience(session, order)
+    with audience:
+        audience.add_all(order)
+        return once(posted, lambda session: _accepted(enqueue_audience(session, order, audience)))
 
 
 @router.get("")

@@ -69,7 +69,7 @@ def create_template(caller: MayAdmin, posted: Annotated[Posted[TemplateIn], Depe
         template_id=body.content_template_id,
         entity_id=body.principal_entity_id,
         name=body.name,
-        headers=tuple(dict.fromkeys(body.headers)),
+        headers=tuple(body.headers),
         category=body.category,
         text=body.text,
         language=body.language,
@@ -100,6 +100,7 @@ def match_text(caller: MayRead, posted: Annotated[Posted[MatchIn], Depends(JsonB
     a surface, its sender, message type and DLT IDs count, whatever its `dlt` says."""
     with open_session(posted.engine) as session:
         question = _question(session, posted.body)
+        session.rollback()  # the surface was locked
         return _match_out(judge(read_templates(session), posted.body.text, question))
 
 

@@ -15,6 +15,7 @@ from worker.db import open_session
 from worker.preview import MOST_ROWS, Sample, preview
 from worker.refusals import Refusal
 from worker.segments import Segments
+from worker.words import Channel
 
 router = APIRouter(prefix="/v1/preview", tags=["Batches"])
 
@@ -25,14 +26,13 @@ _COST_DIGITS = 4
 def preview_batch(caller: MaySend, posted: Annotated[Posted[BatchIn], Depends(JsonBody(BatchIn))]) -> PreviewOut:
     """What a batch of up to 1,000 rows would become, and nothing of it is sent: each text as it would go out, how many
     parts it takes, the DLT template it fits, when it would leave, whom consent keeps it from, which rows would be
-    rejected, and what it would cost. The body is that of `POST /v1/batches`."""
+    rejected, and what it would cost. The body is that of `POST /v1/batches`, as JSON of at most 2 MiB."""
     if len(posted.body.messages) > MOST_ROWS:
         raise Refusal.of_field("messages", f"at most {MOST_ROWS:,} rows fit in a preview: give a few of them")
     order = batch_order(posted.body)
     check_links(posted.engine, None, order.mms)
     with open_session(posted.engine) as session:
         found = preview(session, order)
-        session.rollback()  # the surface was locked
     return PreviewOut(
         items=[_item(sample) for sample in found.samples],
         rejected=[
@@ -40,7 +40,7 @@ def preview_batch(caller: MaySend, posted: Annotated[Posted[BatchIn], Depends(Js
         ],
         duplicates=found.duplicates,
         parts=found.parts,
-        cost=[_cost(cost) for cost in found.costs],
+        cost=[_cost(channel, cost) for channel, cost in found.costs],
     )
 
 
@@ -48,6 +48,8 @@ def _item(sample: Sample) -> PreviewItem:
     return PreviewItem(
         index=sample.index,
         to=sample.recipient,
+        goes_as=sample.goes_as,
+        sender=sample.sender,
         text=sample.text,
         sent_as=sample.sent_as,
         mms=None if sample.mms is None else sample.mms.as_json(),
@@ -75,8 +77,9 @@ def _segments(segments: Segments) -> SegmentsOut:
     )
 
 
-def _cost(cost: Cost) -> NetworkCost:
+def _cost(channel: Channel, cost: Cost) -> NetworkCost:
     return NetworkCost(
+        channel=channel,
         mcc_mnc=cost.network,
         messages=cost.messages,
         parts=cost.parts,

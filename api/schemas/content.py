@@ -8,8 +8,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api.fields import Body, Text, Words
 from worker.alphabets import Code, Language
-from worker.hours import DAYS, parse_hours
-from worker.mms import Mms, Part
+from worker.hours import DAYS, TIME, parse_hours
+from worker.media_rules import TYPES
+from worker.mms import CONTENT_ID, MOST_IN_ALL, MOST_PARTS, Mms, Part
 from worker.windows import OFF
 
 OffReason = Annotated[Words | None, Field(max_length=1_000, description="Why sending_window is `off`.")]
@@ -22,8 +23,21 @@ class PartIn(Body):
     url: Annotated[Text | None, Field(description="https, public, and answering: it is looked at once.")] = None
     smil: Text | None = None
     media: Annotated[UUID | None, Field(strict=False, description="A file that was uploaded: its id.")] = None
-    content_id: Annotated[Text | None, Field(description="1 to 20 letters, digits and dots, unique in the MMS.")] = None
-    content_type: Annotated[Text | None, Field(description="Of what the url leads to.", examples=["image/jpeg"])] = None
+    content_id: Annotated[
+        Text | None,
+        Field(
+            description="1 to 20 letters, digits and dots, unique in the MMS.",
+            json_schema_extra={"pattern": f"^{CONTENT_ID}$"},
+        ),
+    ] = None
+    content_type: Annotated[
+        Text | None,
+        Field(
+            description="Of what the url leads to, as its server says.",
+            examples=["image/jpeg"],
+            json_schema_extra={"enum": [*TYPES, None]},
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "PartIn":
@@ -46,7 +60,13 @@ class PartIn(Body):
 
 class MmsIn(Body):
     title: Annotated[Text | None, Field(description="At most 66 characters.")] = None
-    parts: Annotated[list[PartIn], Field(description="1 to 20, in their order.")]
+    parts: Annotated[
+        list[PartIn],
+        Field(
+            description=f"1 to {MOST_PARTS}, in their order; all they hold, {MOST_IN_ALL:,} characters at most.",
+            json_schema_extra={"minItems": 1, "maxItems": MOST_PARTS},
+        ),
+    ]
     fallback_text: Annotated[
         Text | None, Field(description="Goes as an SMS to Indian numbers, and where a network takes no MMS.")
     ] = None
@@ -83,8 +103,8 @@ _WINDOW_SCHEMA = {
             "type": "object",
             "properties": {
                 "days": {"type": "array", "items": {"type": "string", "enum": list(DAYS)}},
-                "from": {"type": "string", "examples": ["09:00"]},
-                "to": {"type": "string", "examples": ["21:00"]},
+                "from": {"type": "string", "pattern": f"^{TIME}$", "examples": ["09:00"]},
+                "to": {"type": "string", "pattern": f"^({TIME}|24:00)$", "examples": ["21:00"]},
                 "time_zone": {"type": "string", "examples": ["Asia/Kolkata", "recipient"]},
             },
             "required": ["from", "to", "time_zone"],

@@ -17,7 +17,9 @@ _FIXED = ("content_template_id", "principal_entity_id")
 _MOST_WORDS = 1_000  # headers, or addresses, of one template
 
 Headers = Annotated[
-    list[Sender], Field(max_length=_MOST_WORDS, description="Senders that it is linked to. None: any of the entity's.")
+    list[Sender],
+    Field(max_length=_MOST_WORDS, description="Senders that it is linked to. None: any of the entity's."),
+    AfterValidator(lambda headers: list(dict.fromkeys(headers))),
 ]
 TemplateText = Annotated[
     Text, Field(description=f"As it is registered, with {{#var#}}; at most {MOST_BYTES:,} bytes in UTF-8.")

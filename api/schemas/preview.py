@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from api.schemas.sends import RejectedOut
+from worker.words import Channel
 
 
 class Forcing(BaseModel):
@@ -31,9 +32,13 @@ class SegmentsOut(BaseModel):
 class PreviewItem(BaseModel):
     index: int
     to: str
+    goes_as: Annotated[
+        Channel, Field(description="sms, where an MMS's fallback_text goes in its place: text and segments are its.")
+    ]
+    sender: Annotated[str, Field(description="Who sends it.")]
     text: str | None
     sent_as: Annotated[str | None, Field(description="Its text once transliterated, where that is another.")]
-    mms: Any
+    mms: Annotated[Any, Field(description="Where it goes as an MMS.")]
     segments: SegmentsOut | None
     content_template_id: str | None
     principal_entity_id: str | None
@@ -49,6 +54,7 @@ class PreviewItem(BaseModel):
 class NetworkCost(BaseModel):
     """By the prices of the newest reports; an estimate."""
 
+    channel: Annotated[Channel, Field(description="On which these go.")]
     mcc_mnc: Annotated[str | None, Field(description="As its recipients' last reports said; null: not known.")]
     messages: int
     parts: int

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SkipValidation
 
 from api.fields import Body, CallbackData, DltId, FreeJson, Moment, Period, Text, Variable
 from api.schemas.content import LanguageIn, MmsIn, OffReason, WindowIn
+from worker.enqueue_batch import MOST_ROWS
 from worker.pace import MOST_PER_SECOND
 from worker.states import State
 from worker.transliteration import Transliteration
@@ -80,7 +81,10 @@ class BatchHead(_Scheduled):
 
 class BatchIn(BatchHead):
     # Checked row by row afterwards, so that one bad row can be left out.
-    messages: Annotated[list[SkipValidation[BatchRow]], Field(description="1 to 10,000 rows.")]
+    messages: Annotated[
+        list[SkipValidation[BatchRow]],
+        Field(description=f"1 to {MOST_ROWS:,} rows.", json_schema_extra={"minItems": 1, "maxItems": MOST_ROWS}),
+    ]
 
 
 class MessageAccepted(BaseModel):
@@ -125,7 +129,7 @@ class BatchOut(BaseModel):
     id: UUID
     surface: str
     state: BatchState
-    total: int
+    total: Annotated[int, Field(description="What was stored, and the SMS that went in the place of MMS.")]
     counts: dict[str, int]
     reasons: list[ReasonCount]
     pause_reason: Annotated[str | None, Field(description="Why it was paused; null where a person did.")]

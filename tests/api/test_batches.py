@@ -1,3 +1,5 @@
+import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -6,8 +8,11 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
+from tests.api.conftest import check_problem
+from worker.audience import Audience
 from worker.enqueue_batch import MOST_ROWS
 from worker.models import Batch, Consent, IdempotencyKey, Message, Tally
+from worker.orders import BatchOrder
 from worker.states import State
 from worker.tally import Changes
 
@@ -116,6 +121,76 @@ def test_nothing_of_a_rejected_batch_is_stored(
     assert nudges.sent == []
 
 
+def test_reading_ends_where_more_rows_are_wrong_than_are_listed(api: httpx.Client, make_surface) -> None:
+    """Unless they may be left out."""
+    make_surface()
+    rows = [GOOD, *[BAD] * 4_000, {}, GOOD]
+    problem = check_problem(api.post("/v1/batches", json=batch(messages=rows)), 422)
+    assert problem["detail"].startswith("at least 1,199 rows are wrong (the first 1,000 are listed, 199 more are not)")
+    assert [error["index"] for error in problem["errors"]] == list(range(1, 1_001))
+    accepted = api.post("/v1/batches", json=batch(messages=rows, on_invalid="skip")).json()
+    assert (accepted["accepted"], accepted["rejected_count"]) == (2, 4_001)
+
+
+def during_reading(monkeypatch: pytest.MonkeyPatch, work: Callable[[int], None]) -> None:
+    """Do the work, given how often it was done, whenever the rows of a batch are read."""
+    add_all = Audience.add_all
+    done: list[int] = []
+
+    def add_all_and_work(self: Audience, order: BatchOrder) -> None:
+        add_all(self, order)
+        work(len(done))
+        done.append(1)
+
+    monkeypatch.setattr(Audience, "add_all", add_all_and_work)
+
+
+def test_nobody_waits_for_rows_that_are_read_and_they_are_read_again_where_the_surface_was_changed(
+    api: httpx.Client, engine: Engine, session: Session, make_surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_surface(callback_data="old")
+    times: list[int] = []
+
+    def change(time: int) -> None:
+        times.append(time)
+        with engine.begin() as connection:
+            connection.execute(text("SELECT FROM surface, credential FOR UPDATE NOWAIT"))
+            connection.execute(text("UPDATE surface SET callback_data = 'new'"))
+
+    during_reading(monkeypatch, change)
+    assert api.post("/v1/batches", json=batch(), headers={"Idempotency-Key": "k"}).status_code == 202
+    assert (times, session.exec(select(Batch.callback_data)).all()) == ([0, 1], ["new"])
+
+
+def test_surface_that_changes_each_time_refuses_the_batch(
+    api: httpx.Client, engine: Engine, session: Session, make_surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_surface()
+
+    def change(time: int) -> None:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE surface SET callback_data = :time"), {"time": str(time)})
+
+    during_reading(monkeypatch, change)
+    assert "send it again" in check_problem(api.post("/v1/batches", json=batch()), 409)["detail"]
+    assert session.exec(select(Batch)).all() == []
+
+
+def test_rows_that_were_answered_are_not_read_again(
+    api: httpx.Client, make_surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_surface()
+    key = {"Idempotency-Key": "k"}
+    first = api.post("/v1/batches", json=batch(), headers=key)
+
+    def read(_: int) -> None:
+        raise AssertionError("it has its answer")
+
+    during_reading(monkeypatch, read)
+    assert api.post("/v1/batches", json=batch(), headers=key).content == first.content
+    assert "another body" in check_problem(api.post("/v1/batches", json=batch(text="Ho"), headers=key), 409)["detail"]
+
+
 def test_skip_leaves_bad_rows_out_and_lists_them(api: httpx.Client, make_surface) -> None:
     make_surface()
     answer = api.post("/v1/batches", json=batch(on_invalid="skip", messages=[BAD, GOOD, {"text": "x"}, GOOD]))
@@ -170,20 +245,24 @@ def test_number_that_json_does_not_have_is_refused_in_journey(api: httpx.Client,
     assert answer.status_code == 422
 
 
-def test_ten_thousand_bad_rows_are_counted_and_the_first_thousand_listed(api: httpx.Client, make_surface) -> None:
-    make_surface()
-    answer = api.post("/v1/batches", json=batch(messages=[BAD] * MOST_ROWS))
-    assert answer.status_code == 422
-    assert len(answer.json()["errors"]) == 1_000
-    assert "9,000 more" in answer.json()["detail"]
-
-
 def test_ten_thousand_rows_fit_in_one_request(api: httpx.Client, make_surface) -> None:
     make_surface()
     rows = [{"to": f"+9198{n:08}", "variables": {"n": n}, "callback_data": f"c{n}"} for n in range(MOST_ROWS)]
     answer = api.post("/v1/batches", json=batch(text="Number {{n}}", messages=rows))
     assert answer.json()["accepted"] == MOST_ROWS
     assert api.get(f"/v1/batches/{answer.json()['id']}").json()["counts"] == {"queued": MOST_ROWS}
+
+
+def test_rows_that_the_disk_does_not_take_are_503(
+    api: httpx.Client, session: Session, make_surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filled, they are longer than what is kept in memory."""
+    make_surface()
+    body = batch(text="x" * 1_000 + "{{n}}", messages=[{**GOOD, "variables": {"n": "1"}}] * MOST_ROWS)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    answer = api.post("/v1/batches", json=body)
+    assert "The disk" in check_problem(answer, 503)["detail"]
+    assert session.exec(select(Batch)).all() == []
 
 
 def test_scheduled_batch_waits_and_its_validity_counts_from_send_at(

@@ -352,7 +352,8 @@ def test_import_answers_what_came_of_the_rows(api: httpx.Client, main: Any) -> N
                 "line": 3,
                 "to": "17",
                 "field": "to",
-                "reason": "is too short for a phone number with its country code (at least 7 digits)",
+                "reason": "is too short for a phone number with its country code (at least 7 digits): give the whole "
+                "number, such as +14155550123",
             },
             {
                 "line": 4,

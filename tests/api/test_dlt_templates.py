@@ -246,6 +246,13 @@ def test_export_is_imported_and_imported_again(api: httpx.Client) -> None:
     assert api.get(f"{PATH}/{TEMPLATE}").json()["version"] == 2
 
 
+def test_a_header_that_is_named_twice_is_kept_once(api: httpx.Client) -> None:
+    twice = ["KITEBO", "KITEBK", "KITEBO"]
+    assert created(api.post(PATH, json={**BODY, "headers": twice}))["headers"] == ["KITEBO", "KITEBK"]
+    answer = api.patch(f"{PATH}/{TEMPLATE}", json={"headers": [*twice, "KITEBN"]})
+    assert answer.json()["headers"] == ["KITEBO", "KITEBK", "KITEBN"]
+
+
 def test_one_bad_row_stores_nothing_and_is_named(api: httpx.Client) -> None:
     file = HEAD + f"{TEMPLATE},a,,SI,Fine\n1.20716E+18,b,,SI,Fine\n"
     problem = check_problem(send_file(api, file), 422)

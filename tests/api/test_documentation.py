@@ -1,6 +1,12 @@
 """The OpenAPI document says all that a caller needs."""
 
+import re
+
 import httpx
+
+from worker.enqueue_batch import MOST_ROWS
+from worker.media_rules import TYPES
+from worker.mms import MOST_PARTS
 
 
 def test_documentation_names_bodies_keys_and_problems(stranger: httpx.Client) -> None:
@@ -16,6 +22,24 @@ def test_documentation_names_bodies_keys_and_problems(stranger: httpx.Client) ->
         for method in path.values():
             assert "Problem" in method["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"]
             assert method.get("description") or method.get("summary")
+
+
+def test_documentation_tells_the_bounds_that_are_held(stranger: httpx.Client) -> None:
+    schemas = stranger.get("/openapi.json").json()["components"]["schemas"]
+    rows = schemas["BatchIn"]["properties"]["messages"]
+    assert (rows["minItems"], rows["maxItems"]) == (1, MOST_ROWS)
+    parts = schemas["MmsIn"]["properties"]["parts"]
+    assert (parts["minItems"], parts["maxItems"]) == (1, MOST_PARTS)
+    window = schemas["BatchIn"]["properties"]["sending_window"]["anyOf"][1]["properties"]
+    part = schemas["PartIn"]["properties"]
+    for pattern, good, bad in (
+        (window["from"]["pattern"], "09:00", "24:00"),
+        (window["to"]["pattern"], "24:00", "24:01"),
+        (part["content_id"]["pattern"], "a.1", "a" * 21),
+    ):
+        assert re.search(pattern, good)
+        assert not re.search(pattern, bad)
+    assert part["content_type"]["enum"] == [*TYPES, None]
 
 
 def test_every_reference_in_the_documentation_leads_somewhere(stranger: httpx.Client) -> None:

@@ -7,13 +7,15 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
 from tests.api.conftest import Make, check_problem, created
 from tests.factories import ENTITY, TEMPLATE, make_window
 from worker.models import Consent, DeliveryReport
+from worker.orders import Row
 from worker.preview import MOST_ROWS
+from worker.rows import Checked, RowReader
 from worker.tokens import create_token
 
 INDIAN, OTHER, BRITON = "+919876543210", "+919876543211", "+447700900001"
@@ -47,7 +49,7 @@ def opted_out(session: Session, surface: dict[str, Any], recipient: str) -> None
 
 
 def test_each_text_is_shown_as_it_would_go_out(api: httpx.Client, make_surface: Make) -> None:
-    make_surface(principal_entity_id=ENTITY)
+    made = make_surface(principal_entity_id=ENTITY)
     before = datetime.now(UTC)
     found = item(api, {"to": "+91 98765-43210", "variables": {"name": "Asha"}}, text="Hi {{name}} ’")
     leaves_at = datetime.fromisoformat(found.pop("leaves_at"))
@@ -55,6 +57,8 @@ def test_each_text_is_shown_as_it_would_go_out(api: httpx.Client, make_surface: 
     assert found == {
         "index": 0,
         "to": "919876543210",
+        "goes_as": "sms",
+        "sender": made["sender"],
         "text": "Hi Asha ’",
         "sent_as": None,
         "mms": None,
@@ -171,11 +175,41 @@ def test_the_template_that_a_text_fits_is_shown(api: httpx.Client, make_surface:
 
 
 def test_an_mms_is_shown_as_it_would_go_out(api: httpx.Client, make_surface: Make) -> None:
-    make_surface(channel="mms", fallback_sender="KITEBK")
+    made = make_surface(channel="mms", fallback_sender="KITEBK")
     mms = {"title": "For {{n}}", "parts": [{"text": "Look"}], "fallback_text": "Hi"}
     found = item(api, {"to": BRITON, "variables": {"n": "Asha"}}, mms=mms)
     assert found["mms"] == {**mms, "title": "For Asha", "fallback_sender": "KITEBK"}
     assert (found["text"], found["segments"]) == (None, None)
+    assert (found["goes_as"], found["sender"]) == ("mms", made["sender"])
+
+
+def test_of_an_mms_to_india_the_sms_in_its_place_is_shown(api: httpx.Client, make_surface: Make) -> None:
+    made = make_surface(channel="mms", fallback_sender="KITEBK", transliteration="GREEK")
+    mms = {"parts": [{"text": "Look"}], "fallback_text": "{{n}}, Ωραία " + "x" * 160}
+    rows = [{"to": to, "variables": {"n": "Asha"}} for to in (INDIAN, BRITON)]
+    found = preview(api, *rows, mms=mms)
+    sms, whole = found["items"]
+    assert (sms["goes_as"], sms["sender"], sms["mms"]) == ("sms", "KITEBK", None)
+    assert (sms["text"], sms["sent_as"]) == ("Asha, Ωραία " + "x" * 160, "Asha, ΩPAIA " + "x" * 160)
+    assert (sms["segments"]["encoding"], sms["segments"]["parts"], found["parts"]) == ("GSM-7", 2, 2)
+    assert (whole["goes_as"], whole["sender"]) == ("mms", made["sender"])
+
+
+def test_an_mms_without_a_text_in_its_place_goes_to_india_as_it_is(api: httpx.Client, make_surface: Make) -> None:
+    make_surface(channel="mms")
+    found = item(api, mms={"parts": [{"text": "Look"}]})
+    assert (found["goes_as"], found["segments"]) == ("mms", None)
+    assert "fallback_text" in found["warning"]
+
+
+def test_the_sms_in_an_mms_s_place_is_held_against_the_templates(api: httpx.Client, make_surface: Make) -> None:
+    make_surface(channel="mms", dlt="warn", fallback_sender="KITEBK", principal_entity_id=ENTITY)
+    register(api)
+    mms = {"parts": [{"text": "Look"}], "fallback_text": "{{text}}"}
+    rows = [{"to": INDIAN, "variables": {"text": text}} for text in (SENT, "Else")]
+    fits, fits_not = preview(api, *rows, mms=mms)["items"]
+    assert (fits["content_template_id"], fits["warning"]) == (TEMPLATE, None)
+    assert fits_not["warning"].startswith("mms.fallback_text: ")
 
 
 def test_a_link_that_leads_nowhere_is_refused(api: httpx.Client, make_surface: Make) -> None:
@@ -203,13 +237,27 @@ def test_costs_are_told_by_network(api: httpx.Client, session: Session, make_sur
     session.commit()
     found = preview(api, {"to": INDIAN, "text": "x" * 161}, {"to": OTHER, "text": "hi"})
     assert found["cost"] == [
-        {"mcc_mnc": "40410", "messages": 1, "parts": 2, "amount": 0.0043, "currency": "EUR"},
-        {"mcc_mnc": None, "messages": 1, "parts": 1, "amount": 0.0021, "currency": "EUR"},
+        {"channel": "sms", "mcc_mnc": "40410", "messages": 1, "parts": 2, "amount": 0.0043, "currency": "EUR"},
+        {"channel": "sms", "mcc_mnc": None, "messages": 1, "parts": 1, "amount": 0.0021, "currency": "EUR"},
     ]
 
 
-def created_message(api: httpx.Client) -> UUID:
-    answer = api.post("/v1/messages", json={"surface": "otp", "to": INDIAN, "text": "hi"})
+def test_each_channel_has_the_prices_of_its_own_lane(api: httpx.Client, session: Session, make_surface: Make) -> None:
+    made = make_surface(channel="mms")
+    make_surface(name="texts", credential=made["credential"])
+    texted = created_message(api, surface="texts", to="+919876543212", text="hi")
+    pictured = created_message(api, to="+447700900009", mms={"parts": [{"text": "Look"}]})
+    for sent, price in ((texted, "0.002"), (pictured, "0.5")):
+        report = {"message_id": sent, "attempt": 1, "price": Decimal(price), "currency": "EUR", "source": "push"}
+        session.add(DeliveryReport(**report, segment_count=1, result="applied"))
+    session.commit()
+    mms = {"parts": [{"text": "Look"}], "fallback_text": "x" * 161}
+    found = preview(api, {"to": INDIAN}, {"to": BRITON}, mms=mms)["cost"]
+    assert [(cost["channel"], cost["parts"], cost["amount"]) for cost in found] == [("mms", 1, 0.5), ("sms", 2, 0.004)]
+
+
+def created_message(api: httpx.Client, **fields: Any) -> UUID:
+    answer = api.post("/v1/messages", json={"surface": "otp", "to": INDIAN, **(fields or {"text": "hi"})})
     assert answer.status_code == 202, answer.text
     return UUID(answer.json()["id"])
 
@@ -217,7 +265,7 @@ def created_message(api: httpx.Client) -> UUID:
 def test_without_prices_no_amount_is_told(api: httpx.Client, make_surface: Make) -> None:
     make_surface()
     assert preview(api, text="hi")["cost"] == [
-        {"mcc_mnc": None, "messages": 1, "parts": 1, "amount": None, "currency": None}
+        {"channel": "sms", "mcc_mnc": None, "messages": 1, "parts": 1, "amount": None, "currency": None}
     ]
 
 
@@ -276,3 +324,20 @@ def test_whoever_may_send_may_ask(
     assert stranger.post("/v1/preview", json=body).status_code == 401
     answer = stranger.post("/v1/preview", json=body, headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == status, answer.text
+
+
+def test_nobody_waits_for_rows_that_are_previewed(
+    api: httpx.Client, engine: Engine, make_surface: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_surface()
+    read = RowReader.read
+    locked: list[int] = []
+
+    def lock_and_read(self: RowReader, row: Row) -> Checked:
+        with engine.begin() as connection:
+            locked.append(len(connection.execute(text("SELECT 1 FROM surface, credential FOR UPDATE NOWAIT")).all()))
+        return read(self, row)
+
+    monkeypatch.setattr(RowReader, "read", lock_and_read)
+    item(api, text="hi")
+    assert locked == [1]

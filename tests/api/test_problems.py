@@ -1,17 +1,22 @@
 """One error body, whatever goes wrong."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from pydantic import ValidationError
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from api import problems
 from api.app import create_app
+from api.fields import Body
 from tests.api.conftest import BOOTSTRAP, SECRET_KEY, block_then_terminate, check_problem
+from worker.enqueue_batch import SurfaceChanged
 from worker.feeds import BadCursor, StaleCursor
 from worker.idempotency import KeyBusy, KeyReused
 from worker.refusals import Conflict, Gone, NotFound, Refusal
@@ -151,6 +156,75 @@ def test_limit_of_a_length_is_told_in_what_it_counts(
     assert check_problem(api.request(method, path, json=body), 422)["detail"] == sentence
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "sentences"),
+    [
+        (
+            "/v1/batches",
+            {"surface": "otp", "messages": {}, "on_invalid": None, "deduplicate": "yes", "transliteration": "LATIN"},
+            [
+                "transliteration: must be one of NONE, TURKISH, GREEK, ",
+                "on_invalid: must be one of reject, skip",
+                "deduplicate: must be true or false",
+                "messages: must be a list",
+            ],
+        ),
+        (
+            "/v1/batches",
+            {"surface": "otp", "text": "hi", "messages": [{"to": "+919876543210", "variables": "x"}]},
+            ["variables: must be a JSON object"],
+        ),
+        (
+            "/v1/batches",
+            {"surface": "otp", "messages": [], "messages_per_second": 0},
+            ["messages_per_second: must be at least 1"],
+        ),
+        (
+            "/v1/batches",
+            {"surface": "otp", "messages": [], "messages_per_second": 10**6},
+            ["messages_per_second: must be at most 10,000"],
+        ),
+        (
+            "/v1/batches",
+            {"surface": "otp", "messages": [], "messages_per_second": "1", "mms": {"parts": None}},
+            ["mms.parts: must be a list", "messages_per_second: must be a whole number"],
+        ),
+        (
+            "/v1/messages",
+            {"surface": "otp", "to": "+919876543210", "mms": {"parts": [{"media": "a.jpg"}, {"media": 1}]}},
+            ["mms.parts.0.media: must be an ID (a UUID)", "mms.parts.1.media: must be an ID (a UUID, in quotes)"],
+        ),
+        ("/v1/messages", {**SEND, "template_variables": {}}, ["template_variables: must be a list"]),
+    ],
+    ids=str,
+)
+def test_what_has_another_shape_is_told_in_our_words(
+    api: httpx.Client, make_surface, path: str, body: dict, sentences: list[str]
+) -> None:
+    make_surface()
+    errors = check_problem(api.post(path, json=body), 422)["errors"]
+    told = [f"{error['field']}: {error['message']}" for error in errors]
+    assert len(told) == len(sentences)
+    assert all(said.startswith(sentence) for said, sentence in zip(told, sentences, strict=True)), told
+
+
+def bodies_of(kind: type[Body]) -> list[type[Body]]:
+    below = [body for child in kind.__subclasses__() for body in bodies_of(child)]
+    return [*below, *([kind] if kind.__module__.startswith("api.schemas.") else [])]
+
+
+@pytest.mark.parametrize("body", bodies_of(Body), ids=lambda body: body.__name__)
+def test_no_field_of_any_body_is_refused_in_the_words_of_pydantic(body: type[Body]) -> None:
+    told: set[str] = set()
+    for name in body.model_fields:
+        for value in (None, True, 1, -1, 10**30, 1.5, "", "x", [], [None], [1], ["x"], {}, {"x": None}):
+            try:
+                body.model_validate_json(json.dumps({name: value}))
+            except ValidationError as error:
+                told |= {fault.message for fault in problems.faults_of(error) if fault.field.startswith(name)}
+    assert not [message for message in told if message.startswith("should") or "valid " in message]
+
+
 def test_missing_fields_are_all_named(api: httpx.Client) -> None:
     errors = check_problem(api.post("/v1/messages", json={}), 422)["errors"]
     assert [(error["field"], error["message"]) for error in errors] == [
@@ -238,6 +312,7 @@ KINDS = {
     NotFound: (404, "Not found"),
     Conflict: (409, "Conflict"),
     KeyReused: (409, "Idempotency-Key was used for another request"),
+    SurfaceChanged: (409, "Conflict"),
     KeyBusy: (409, "The same request is still being worked on"),
     Gone: (410, "Gone"),
     StaleCursor: (410, "The cursor is from another database"),
@@ -314,3 +389,16 @@ def test_start_without_usable_secret_keys_stops_with_the_variable_named(
         create_app()
     monkeypatch.undo()
     settings.cache_clear()
+
+
+def test_lock_that_is_not_given_in_time_is_told_as_that(engine: Engine) -> None:
+    """The database is there: somebody else holds what is asked for."""
+    with engine.connect() as holder, engine.connect() as waiter:
+        holder.execute(text("LOCK TABLE surface"))
+        waiter.execute(text("SET LOCAL lock_timeout = '1ms'"))
+        with pytest.raises(OperationalError) as waited:
+            waiter.execute(text("SELECT FROM surface"))
+    answer = problems.of_bug(waited.value)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert b"Somebody else is changing or using what this needs" in answer.body

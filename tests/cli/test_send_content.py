@@ -178,7 +178,7 @@ def test_texts_are_counted_as_the_surface_and_the_batch_have_them_sent(
 
 
 def test_window_of_the_batch_says_when_the_first_message_leaves(send: Delivery) -> None:
-    day = (datetime.now(UTC) + timedelta(days=2)).strftime("%a")
+    day = (datetime.now(UTC) + timedelta(days=1)).strftime("%a")
     window = ("--sending-window", f"09:00-18:00 UTC {day}", "--validity", "PT48H")
     typed = f"to\n{ANNA}\n".encode()
     facts = shown(send("--file", "-", "--text", "Hello", *window, "--dry-run", typed=typed))

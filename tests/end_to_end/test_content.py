@@ -70,6 +70,28 @@ def test_sms_goes_in_the_place_of_an_mms_that_does_not_reach_the_handset_and_bot
         assert ids == ("1201150000000000001", "1207160000000000001")
 
 
+def test_sms_in_an_mms_place_is_counted_and_replayed_with_its_batch(system: System) -> None:
+    surface = mms_surface(system)
+    fine, failing = "919900000304", "919900009003"
+    mms = {**picture(system), "fallback_text": "Your parcel is here. -KITEBK"}
+    body = {"surface": surface, "mms": mms, "messages": [{"to": fine}, {"to": failing}]}
+    accepted = system.post("/v1/batches", body, 202)
+    batch = accepted["id"]
+    assert (accepted["accepted"], accepted["total"]) == (2, 2)
+    system.finished(batch)
+    view = system.get(f"/v1/batches/{batch}")
+    assert (view["total"], view["counts"]) == (4, {"delivered": 1, "failed": 1, "cancelled": 2})
+    assert {"reason": "fallback", "count": 2} in view["reasons"]
+    sms = system.all("/v1/messages", batch=batch, origin="fallback")
+    assert {one["to"]: one["state"] for one in sms} == {fine: "delivered", failing: "failed"}
+    replayed = system.post(f"/v1/batches/{batch}/replay", {})
+    assert replayed["accepted"] == 1
+    system.finished(replayed["id"])
+    again = {one["origin"]: one["state"] for one in system.all("/v1/messages", batch=replayed["id"])}
+    assert again == {"replay": "cancelled", "fallback": "failed"}
+    assert [item["channel"] for item in system.accepted(to=failing)] == ["sms", "sms"]
+
+
 def test_uploaded_file_goes_out_by_its_reference(system: System) -> None:
     surface = mms_surface(system)
     credential = system.get(f"/v1/surfaces/{surface}")["credential"]

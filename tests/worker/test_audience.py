@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from io import BytesIO
-from tempfile import TemporaryFile
-from typing import IO, Any
+from tempfile import SpooledTemporaryFile, TemporaryFile
+from typing import IO, Any, cast
 from uuid import UUID
 
 import pytest
@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worker.sends import place
-from worker.audience import Audience
+from worker.audience import Audience, spooled_file
 from worker.copying import content_part, field
+from worker.mms import Mms, Part
 from worker.orders import NOTHING_GIVEN, BatchOrder, Rejected, Row, Values
 from worker.places import Place
 from worker.refusals import Refusal
@@ -169,11 +170,28 @@ def test_once_a_row_is_wrong_no_more_is_kept_of_what_will_not_be_stored() -> Non
         kept.add([Row(0, PEOPLE[0])])
         assert not kept.is_refused
         kept.refuse_wrong()
-        kept.add([Row(1, PEOPLE[1]), Row(2, "")])
+        kept.add([Row(1, ""), Row(2, PEOPLE[1])])
         kept.add([Row(3, PEOPLE[2])])
         assert kept.is_refused
         assert flat(kept.good()) == [content(PEOPLE[0])]
         assert flat(kept.bad()) == []
+
+
+def test_what_an_mms_makes_of_each_row_waits_on_disk() -> None:
+    """It may be a thousand times longer than the request."""
+    files: list[SpooledTemporaryFile[bytes]] = []
+
+    def make() -> IO[bytes]:
+        files.append(cast(SpooledTemporaryFile[bytes], spooled_file()))
+        return files[-1]
+
+    mms = Mms(parts=tuple(Part("text", "x" * 1_000 + "{{n}}") for _ in range(15)))
+    rows = [Row(n, PEOPLE[0], variables={"n": str(n)}) for n in range(600)]
+    order = BatchOrder(surface="otp", mms=mms)
+    with Audience(order, place(channel=Channel.MMS), MOST_ROWS, make) as kept:
+        kept.add(rows)
+        assert [file.name is not None for file in files] == [True, False]  # only what is on disk has a name
+        assert len(flat(kept.good())) == len(rows)
 
 
 def test_skipped_rows_refuse_nothing_while_one_is_left_to_send() -> None:

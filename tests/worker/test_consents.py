@@ -14,7 +14,7 @@ from sqlmodel import Session, select
 from tests.factories import MadeLane, make_batch, make_lane
 from tests.worker.steps import assert_tally_is_exact, change, consent_row, consented, message, take, wait_until_blocking
 from worker import consents
-from worker.consent import Standing
+from worker.consent import Standing, said
 from worker.consents import Blocked, Person, Said
 from worker.db import database_now
 from worker.ids import new_id
@@ -326,6 +326,43 @@ def test_an_opt_in_stays_that_is_newer_than_what_is_told(
     assert consent_row(session, lane, ASHA).state == (IN if stays else OUT)
     assert consent_row(session, lane, BEN).state == OUT
     assert len(history(session)) == (1 if stays else 2)
+
+
+@pytest.mark.parametrize("block", Block)
+@pytest.mark.parametrize("asks_through", [ConsentSource.KEYWORD, ConsentSource.API])
+def test_a_block_and_a_younger_wish_to_come_back_come_to_the_same_in_either_order(
+    session: Session, lane: MadeLane, block: Block, asks_through: ConsentSource
+) -> None:
+    """Told late, the block is what the person asks out of; until that is confirmed, or when it lapses, they are out."""
+    now = database_now(session)
+
+    def ask(recipient: str) -> None:
+        person = Person(recipient, lane.credential_id)
+        stands = consents.hold(session, [person], asks_through)[person]
+        pending = said(stands, PENDING, asks_through, now, pending_for=WEEK)
+        consents.write(session, {person: pending}, [])
+
+    def tell(recipient: str) -> None:
+        consents.block(session, told(session, lane, block, recipient=recipient, at=now - MINUTE))
+        session.commit()
+
+    ask(ASHA)
+    tell(ASHA)
+    tell(BEN)
+    ask(BEN)
+    tell(ASHA)  # what is known is not told again
+    session.commit()
+    asha, ben = (Person(number, lane.credential_id) for number in (ASHA, BEN))
+    stood = consents.read(session, [asha, ben])
+    assert replace(stood[asha], changed_at=None) == replace(stood[ben], changed_at=None)
+    assert (stood[asha].state, stood[asha].pending_from, stood[asha].opted_out_at) == (PENDING, OUT, now - MINUTE)
+    barred = consents.barred(session, lane.credential_id, [ASHA, BEN], is_marketing=True, needs_opt_in=False)
+    assert barred == {ASHA: "opted_out", BEN: "opted_out"}
+    lines = [(line.state, line.source, line.reason, line.said_at) for line in history(session)]
+    assert lines == [
+        (PENDING, "provider", "REJECTED_DND", now - MINUTE),
+        (OUT, "provider", "REJECTED_DND", now - MINUTE),
+    ]
 
 
 def test_a_block_is_one_of_this_credential(session: Session, lane: MadeLane) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch, make_lane
-from worker.costs import Cost, estimate
+from worker.costs import Cost, Estimate, estimate
 from worker.models import DeliveryReport
 
 AIRTEL, JIO = "40410", "405840"
@@ -102,6 +102,24 @@ def test_the_network_of_a_number_is_that_of_its_last_report(session: Session, la
     reported(session, lane, ASHA, "0.004", mcc_mnc=JIO)
     reported(session, lane, ASHA, None, mcc_mnc=None)
     assert estimate(session, lane.id, [(ASHA, 1)]) == [cost(JIO, 1, 1, "0.004")]
+
+
+def test_a_total_is_of_all_groups_in_the_most_frequent_currency(session: Session, lane: MadeLane) -> None:
+    """A network that is priced in another currency costs the average of this one."""
+    for price in ("0.1", "0.3"):
+        reported(session, lane, ASHA, price)
+    reported(session, lane, BEN, "0.7", currency="USD", mcc_mnc=JIO)
+    whole = Estimate(session, lane.id)
+    assert whole.total() is None
+    whole.add([(ASHA, 1)])
+    whole.add([(ASHA, 2), (BEN, 2), (NOBODY, 1)])
+    assert whole.total() == (Decimal("1.2"), "EUR")
+
+
+def test_without_prices_there_is_no_total(session: Session, lane: MadeLane) -> None:
+    whole = Estimate(session, lane.id)
+    whole.add([(ASHA, 1)])
+    assert whole.total() is None
 
 
 def test_prices_of_another_lane_say_nothing(session: Session, lane: MadeLane) -> None:

@@ -1,19 +1,21 @@
 """DLT templates in the database: what an import writes, what it leaves alone, and that processes hear of it."""
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from io import BytesIO
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from tests.factories import ENTITY, TEMPLATE
-from worker import dlt_store
+from worker import dlt_registry, dlt_store
 from worker.dlt.exports import read_export
-from worker.dlt.templates import Category, Registered
-from worker.dlt_registry import read_templates
+from worker.dlt.templates import Category, Pattern, Registered, compile_template
+from worker.dlt_registry import read_templates, templates_if_compiled
 from worker.dlt_store import Imported
 from worker.models import DltTemplate
 from worker.refusals import Conflict, NotFound, Refusal
@@ -94,6 +96,14 @@ def test_reference_that_means_none_or_several_is_told(session: Session) -> None:
         dlt_store.find(session, "order-sent")
 
 
+def test_id_comes_before_a_name_that_is_the_same(session: Session) -> None:
+    dlt_store.create(session, replace(ORDER_SENT, template_id=OTHER, name=TEMPLATE))
+    assert dlt_store.find(session, TEMPLATE).content_template_id == OTHER
+    dlt_store.create(session, ORDER_SENT)
+    for for_update in (False, True):
+        assert dlt_store.find(session, TEMPLATE, for_update=for_update).content_template_id == TEMPLATE
+
+
 # Who sends hears of each change
 
 
@@ -110,6 +120,81 @@ def test_each_change_is_known_to_who_sends_next(session: Session) -> None:
     assert known_text(session) == TEXT
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE dlt_template SET text = 'By hand {#var#}'",
+        "DELETE FROM dlt_template",
+        "TRUNCATE dlt_template",
+        "INSERT INTO dlt_template (id, content_template_id, principal_entity_id, name, category, text, version) "
+        f"VALUES (gen_random_uuid(), '{OTHER}', '{ENTITY}', 'a', 'promotional', 'B', 1)",
+    ],
+)
+def test_change_made_by_hand_is_known_too(session: Session, statement: str) -> None:
+    dlt_store.create(session, ORDER_SENT)
+    session.commit()
+    before = read_templates(session)
+    session.execute(sa.text(statement))
+    session.commit()
+    assert templates_if_compiled(session) is None
+    assert read_templates(session).of_entity(ENTITY) != before.of_entity(ENTITY)
+
+
+def test_change_that_is_not_committed_is_known_to_nobody_else(session: Session, engine: Engine) -> None:
+    """Nor what was compiled of it to anybody, once it is rolled back and another takes its place."""
+    row = dlt_store.create(session, ORDER_SENT)
+    session.commit()
+    dlt_store.change(session, row, {"text": "A {#var#}"})
+    assert known_text(session) == "A {#var#}"
+    with Session(engine) as other:
+        assert known_text(other) == TEXT
+    session.rollback()
+    dlt_store.change(session, row, {"text": "B {#var#}"})
+    session.commit()
+    assert known_text(session) == "B {#var#}"
+
+
+def test_one_change_compiles_one_template(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def compile_one(template: Registered) -> Pattern:
+        compiled.append(template.text)
+        return compile_template(template)
+
+    imported(session, "Template ID,Type,Content", [f"12071600000000{n:05},SI,Text {n}" for n in range(50)])
+    read_templates(session)
+    monkeypatch.setattr(dlt_registry, "compile_template", compile_one)
+    dlt_store.change(session, live(session)[0], {"text": "New"})
+    assert len(read_templates(session).of_entity(ENTITY)) == 50
+    assert compiled == ["New"]
+
+
+def test_many_who_need_what_changed_wait_for_one_who_compiles_it(
+    session: Session, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    known: list[str | None] = []
+
+    def compile_slowly(template: Registered) -> Pattern:
+        compiled.append(template.text)
+        time.sleep(0.1)
+        return compile_template(template)
+
+    def read() -> None:
+        with Session(engine) as own:
+            known.append(known_text(own))
+
+    dlt_store.create(session, ORDER_SENT)
+    session.commit()
+    monkeypatch.setattr(dlt_registry, "compile_template", compile_slowly)
+    threads = [threading.Thread(target=read) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (compiled, known) == ([TEXT], [TEXT] * 5)
+
+
 def test_change_to_what_stands_leaves_the_template_untouched(session: Session) -> None:
     row = dlt_store.create(session, ORDER_SENT)
     dlt_store.change(session, row, {"text": TEXT, "headers": ["KITEBK"]})
@@ -117,6 +202,28 @@ def test_change_to_what_stands_leaves_the_template_untouched(session: Session) -
 
 
 # Imports
+
+
+def test_change_and_import_of_the_same_templates_wait_for_each_other_in_turn(session: Session, engine: Engine) -> None:
+    """Each would else hold what the other waits for: the one a template, the other the edition."""
+    imported(session, "Template ID,Type,Content", [f"{TEMPLATE},SI,A", f"{OTHER},SI,A"])
+    row = dlt_store.find(session, OTHER, for_update=True)
+    found: list[Imported] = []
+
+    def work() -> None:
+        with Session(engine) as own:
+            found.append(imported(own, "Template ID,Type,Content", [f"{TEMPLATE},SI,B", f"{OTHER},SI,B"]))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with engine.connect() as watcher:
+        while not watcher.execute(sa.text("SELECT FROM pg_locks WHERE NOT granted")).all():
+            assert thread.is_alive()
+    dlt_store.change(session, row, {"text": "C"})
+    session.commit()
+    thread.join()
+    assert found == [(0, 2, 0)]
+    assert [row.text for row in live(session)] == ["B", "B"]
 
 
 def test_import_creates_changes_and_leaves_alone(session: Session) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session, SQLModel, select
 
-from tests.factories import MadeLane
+from tests.factories import MadeLane, make_window
 from tests.worker.sends import configure
 from tests.worker.steps import accepted as accepted_by
 from tests.worker.steps import assert_tally_is_exact, change, consented, steered, took
@@ -19,8 +19,9 @@ from worker.audience import Audience
 from worker.db import database_now
 from worker.enqueue import Accepted
 from worker.enqueue_batch import enqueue_audience, enqueue_batch
+from worker.hours import parse_hours
 from worker.models import Batch, Message, RejectedRow
-from worker.orders import BatchOrder, Rejected, Row, Values
+from worker.orders import BatchOrder, Manner, Rejected, Row, Values
 from worker.places import find_place
 from worker.refusals import Conflict, Refusal
 from worker.sending import Dispatcher
@@ -30,6 +31,7 @@ from worker.words import ConsentState
 SURFACE = "account"  # of the fixtures' lanes
 ALL = BatchOrder(surface=SURFACE, text="hi")
 SECRET = "4711"
+HOUR = timedelta(hours=1)
 TEN_SECONDS = timedelta(seconds=10)  # of validity: half of it is left for turns
 
 
@@ -292,6 +294,16 @@ def test_pace_is_refused_where_the_last_turn_comes_too_late_with_what_would_fit(
     assert send(session, order, people(count)).accepted == count
     faster = BatchOrder(surface=SURFACE, text="hi", validity=TEN_SECONDS, messages_per_second=per_second + 1)
     assert send(session, faster, people(count + 1)).accepted == count + 1
+
+
+def test_pace_is_refused_where_the_window_is_open_for_too_short_a_time(session: Session, lane: MadeLane) -> None:
+    """Two hours of ten: at one a second 7,200 turns, but for the minute to which a window is given."""
+    manner = Manner(sending_window=parse_hours(make_window(database_now(session), HOUR, 3 * HOUR)))
+    order = BatchOrder(surface=SURFACE, text="hi", validity=10 * HOUR, messages_per_second=1, manner=manner)
+    with pytest.raises(Refusal, match="PT2H of open sending window are left") as refused:
+        send(session, order, people(7_201))
+    assert "2 a second is enough for them, at this pace 7,200 rows fit" in refused.value.detail
+    assert send(session, order, people(7_200)).accepted == 7_200
 
 
 def test_pace_for_which_no_other_is_fast_enough_names_none(session: Session, lane: MadeLane) -> None:

@@ -4,19 +4,31 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from tests.factories import ENTITY, TEMPLATE, MadeLane, make_lane, make_window
-from tests.worker.sends import rows
+from tests.factories import ENTITY, TEMPLATE, make_window
+from tests.worker.pictures import (
+    BRITON,
+    INDIAN,
+    NO_MMS,
+    OTHER,
+    PICTURE,
+    WORDS,
+    Lanes,
+    assert_tallies_are_exact,
+    enqueued,
+    fallbacks_of,
+    handed_over,
+    stands,
+    the_fallback,
+)
 from tests.worker.steps import (
     LEASE_SECONDS,
     answer,
     apply,
-    assert_tally_is_exact,
     at_once,
     batch_of,
     change,
@@ -34,15 +46,14 @@ from worker import endings, fallbacks, missed_windows, steering
 from worker.claims import claim
 from worker.db import database_now
 from worker.enqueue import enqueue_message
-from worker.enqueue_batch import enqueue_batch
 from worker.hours import format_hours, parse_hours
 from worker.infobip.payloads import send_request
 from worker.infobip.statuses import verdict
 from worker.lanes import read_route
 from worker.locking import lock
-from worker.mms import Mms, Part
-from worker.models import Event, Lane, Message, Surface
-from worker.orders import BatchOrder, Manner, MessageOrder, Row, Values
+from worker.mms import Mms
+from worker.models import Event
+from worker.orders import Manner, MessageOrder, Row, Values
 from worker.replay import ALREADY_REPLAYED, ReplayOrder, replay
 from worker.reports import apply_reports
 from worker.segments import count
@@ -52,28 +63,7 @@ from worker.tally import Changes
 from worker.transitions import Transitions
 from worker.words import Channel, ConsentState, MessageType
 
-INDIAN, BRITON, OTHER = "919900000001", "447700900001", "447700900002"
-WORDS = "See your photo at kite.in/p ✓"
-PICTURE = Mms(title="Photo", parts=(Part("url", "https://kite.in/p.jpg", "p"),), fallback_text=WORDS)
-NO_MMS = {"status": 9, "group": 2, "error": 15019}  # the phone takes none
 OUT, IN = ConsentState.OPTED_OUT, ConsentState.OPTED_IN
-
-
-class Lanes:
-    """The lanes for SMS and for MMS of one credential and message type, and a surface that leads to the latter."""
-
-    def __init__(self, session: Session, message_type: MessageType = MessageType.TRANSACTIONAL, **surface: Any) -> None:
-        self.sms = make_lane(session, message_type=message_type)
-        leads = {"credential_id": self.sms.credential_id, "channel": Channel.MMS, "message_type": message_type}
-        window = {"sending_window": "off", "window_off_reason": "A test runs at any hour"}
-        made = Surface(name="pictures", sender="PICS", **leads, **{"fallback_sender": "KITEBK", **window, **surface})
-        mms = Lane(**leads)
-        session.add_all([made, mms])
-        # Of another message type: nothing is to go there.
-        other = next(kind for kind in MessageType if kind is not message_type)
-        session.add(Lane(credential_id=self.sms.credential_id, channel=Channel.SMS, message_type=other))
-        session.commit()
-        self.mms = MadeLane(mms.id, self.sms.credential_id, made.id)
 
 
 @pytest.fixture
@@ -84,46 +74,6 @@ def lanes(session: Session) -> Lanes:
 @pytest.fixture
 def marketing(session: Session) -> Lanes:
     return Lanes(session, MessageType.MARKETING)
-
-
-def enqueued(session: Session, *recipients: str, mms: Mms = PICTURE, **order: Any) -> list[UUID]:
-    """A batch of MMS; its message IDs, in order."""
-    given = rows(*(Row(index=n, to=f"+{recipient}") for n, recipient in enumerate(recipients)))
-    values = Values(callback_data="order-5512", principal_entity_id=ENTITY, content_template_id=TEMPLATE)
-    accepted = enqueue_batch(
-        session, BatchOrder(**{"surface": "pictures", "rows": given, "mms": mms, "values": values, **order})
-    )
-    session.commit()
-    ids = select(Message.id).where(Message.batch_id == accepted.id).order_by(col(Message.id))
-    return list(session.exec(ids))
-
-
-def handed_over(session: Session, lanes: Lanes, recipient: str = BRITON, **order: Any) -> UUID:
-    """An MMS that Infobip has taken."""
-    (message_id,) = enqueued(session, recipient, **order)
-    answer(session, took(session, lanes.mms))
-    assert state(session, message_id) == "sent"
-    return message_id
-
-
-def fallbacks_of(session: Session) -> list[Message]:
-    session.expire_all()
-    return list(session.exec(select(Message).where(Message.origin == "fallback").order_by(col(Message.id))))
-
-
-def the_fallback(session: Session) -> Message:
-    (found,) = fallbacks_of(session)
-    return found
-
-
-def stands(session: Session, message_id: UUID) -> tuple[str, str | None]:
-    row = message(session, message_id)
-    return row.state, row.reason
-
-
-def assert_tallies_are_exact(session: Session, lanes: Lanes) -> None:
-    for lane in (lanes.sms, lanes.mms):
-        assert_tally_is_exact(session, lane)
 
 
 # What goes
@@ -137,9 +87,8 @@ def test_an_mms_to_india_ends_in_its_claim_and_its_text_waits_as_an_sms(session:
     assert mms.finished_at is not None
     sms = the_fallback(session)
     assert (sms.state, sms.reason, sms.text, sms.mms, sms.recipient) == ("queued", None, WORDS, None, INDIAN)
-    assert (sms.lane_id, sms.surface_id, sms.batch_id) == (lanes.sms.id, lanes.mms.surface_id, None)
-    assert (sms.sender, sms.callback_data) == ("KITEBK", "order-5512")
-    assert (sms.principal_entity_id, sms.content_template_id) == (ENTITY, TEMPLATE)
+    assert (sms.lane_id, sms.surface_id, sms.batch_id) == (lanes.sms.id, lanes.mms.surface_id, mms.batch_id)
+    assert sms.sender == "KITEBK"
     assert (sms.expires_at, sms.validity_seconds) == (mms.expires_at, mms.validity_seconds)
     assert (sms.encoding, sms.segment_count, sms.forcing) == ("UCS-2", 1, "✓")
     assert sms.next_attempt_at is not None
@@ -155,6 +104,7 @@ def test_what_leaves_in_its_place_is_an_sms_with_its_dlt_ids(session: Session, l
         Channel.SMS, submission.id, submission.messages, 0.0, "https://hook", datetime.fromisoformat("2026-11-24T00Z")
     )
     assert b"KITEBK" in request.body
+    assert b"order-5512" in request.body
     assert ENTITY.encode() in request.body
     assert TEMPLATE.encode() in request.body
     assert b"See your photo at kite.in/p" in request.body
@@ -209,7 +159,7 @@ def test_it_is_counted_as_the_batch_would_have_it_written(session: Session, lane
     take(session, lanes.mms)
     sms = the_fallback(session)
     takes = count(sms.text or "", None, "CYRILLIC")
-    assert sms.transliteration == "CYRILLIC"
+    assert took(session, lanes.sms).messages[0].content.transliteration == "CYRILLIC"
     assert (sms.encoding, sms.segment_count, sms.characters_left) == (takes.encoding, takes.parts, takes.left)
     assert takes.encoding == "GSM-7"
 
@@ -395,7 +345,7 @@ def test_a_refused_mms_of_a_batch_cancelled_meanwhile_sends_no_text(session: Ses
     mms_id = handed_over(session, lanes)
     steered(session, steering.cancel, mms_id)
     apply(session, lanes.mms, report(mms_id, **NO_MMS))
-    assert state(session, mms_id) in ("failed", "cancelled")
+    assert stands(session, mms_id) == ("failed", "EC_HANDSET_DOES_NOT_SUPPORT_MMS")
     assert fallbacks_of(session) == []
 
 
@@ -448,7 +398,7 @@ def test_an_opt_out_before_the_refusal_sends_no_text(session: Session, marketing
     mms_id = handed_over(session, marketing)
     consented(session, marketing.mms, BRITON, OUT)
     apply(session, marketing.mms, report(mms_id, **NO_MMS))
-    assert state(session, mms_id) in ("failed", "suppressed")
+    assert stands(session, mms_id) == ("failed", "EC_HANDSET_DOES_NOT_SUPPORT_MMS")
     assert fallbacks_of(session) == []
 
 
@@ -497,9 +447,9 @@ def test_the_window_of_the_mms_is_asked_when_the_sms_is_about_to_leave(
 ) -> None:
     end(session, lanes, manner=WINDOWED)
     sms = the_fallback(session)
-    assert sms.sending_window == format_hours(parse_hours(OPEN))
+    assert batch_of(session, sms.id).sending_window == format_hours(parse_hours(OPEN))
     assert sms.leave_before == sms.next_attempt_at
-    change(session, "UPDATE message SET sending_window = CAST(:closed AS jsonb)", closed=json.dumps(CLOSED))
+    change(session, "UPDATE batch SET sending_window = CAST(:closed AS jsonb)", closed=json.dumps(CLOSED))
     assert take(session, lanes.sms) is None
     missed_windows.postpone(session, [sms.id])
     session.commit()
@@ -559,6 +509,7 @@ def test_an_mms_that_is_refused_with_little_time_left_sends_its_text_for_what_is
 ) -> None:
     mms_id = handed_over(session, lanes)
     change(session, "UPDATE message SET expires_at = now() + interval '30 seconds'")
+    change(session, "UPDATE batch SET expires_at = (SELECT expires_at FROM message)")
     apply(session, lanes.mms, report(mms_id, **NO_MMS))
     assert stands(session, mms_id) == ("cancelled", "fallback")
     assert the_fallback(session).expires_at == message(session, mms_id).expires_at

@@ -14,13 +14,14 @@ from cli.ports import free_port
 from tests.processes import wait_for
 from worker import link_check
 from worker.link_check import MOST_LINKS, check_links, refuse_bad_links
-from worker.link_memory import LinkMemory
+from worker.link_memory import Found, LinkMemory
 from worker.media_rules import MOST_BYTES
 from worker.mms import Mms, Part
 from worker.refusals import Refusal
 from worker.settings import Settings
 
 JPEG = {"Content-Type": "image/jpeg", "Content-Length": "1000"}
+WELL = Found(None, "image/jpeg")
 
 
 @dataclass
@@ -88,7 +89,7 @@ def serving(
 
 
 def fault_of(url: str, *allowed: str) -> str | None:
-    return check_links([url], allowed, LinkMemory()).get(url)
+    return check_links([url], allowed, LinkMemory())[url].fault
 
 
 def test_a_file_that_is_there_is_asked_for_by_its_head_alone() -> None:
@@ -230,7 +231,7 @@ def test_all_links_of_a_message_are_asked_side_by_side() -> None:
 
         files.waits_for = AllHere()
         urls = [f"{files.url}?{n}" for n in range(MOST_LINKS)]
-        assert check_links(urls, [files.host], LinkMemory()) == {}
+        assert check_links(urls, [files.host], LinkMemory()) == dict.fromkeys(urls, WELL)
     assert len(files.asked) == MOST_LINKS
 
 
@@ -259,21 +260,22 @@ def test_a_good_link_is_asked_once_and_a_bad_one_each_time() -> None:
     memory = LinkMemory()
     with serving() as files:
         for _ in range(3):
-            assert check_links([files.url, files.url], [files.host], memory) == {}
+            assert check_links([files.url, files.url], [files.host], memory) == {files.url: WELL}
         assert files.asked == ["HEAD"]
         files.answers["HEAD"] = (404, {})
         other = f"{files.url}?other"
         for _ in range(2):
-            assert list(check_links([files.url, other], [files.host], memory)) == [other]
+            found = check_links([files.url, other], [files.host], memory)
+            assert (found[files.url], bool(found[other].fault)) == (WELL, True)
         assert files.asked == ["HEAD"] * 3
 
 
 def test_what_is_remembered_is_bounded_in_time_and_number() -> None:
     asked: list[str] = []
 
-    def ask(urls: Any) -> dict[str, str | None]:
+    def ask(urls: Any) -> dict[str, Found]:
         asked.extend(urls)
-        return dict.fromkeys(urls)
+        return dict.fromkeys(urls, WELL)
 
     forgetful = LinkMemory(kept_seconds=0)
     for _ in range(2):
@@ -300,7 +302,7 @@ class CountedMemory(LinkMemory):
         super().__init__()
         self.waiting: list[None] = []
 
-    def _wait_for(self, asked: Any, ends: float) -> str | None:
+    def _wait_for(self, asked: Any, ends: float) -> Found:
         self.waiting.append(None)
         return super()._wait_for(asked, ends)
 
@@ -308,7 +310,7 @@ class CountedMemory(LinkMemory):
 @pytest.mark.parametrize("status", [200, 404])
 def test_many_who_ask_at_the_same_time_get_the_answer_to_one_request(status: int) -> None:
     memory = CountedMemory()
-    found: list[dict[str, str]] = []
+    found: list[dict[str, Found]] = []
     with serving((status, JPEG)) as files:
         files.waits_for = threading.Event()
         threads = in_threads(*[lambda: found.append(check_links([files.url], [files.host], memory))] * 5)
@@ -318,14 +320,14 @@ def test_many_who_ask_at_the_same_time_get_the_answer_to_one_request(status: int
             thread.join()
     assert files.asked == ["HEAD"]
     assert found == [found[0]] * 5
-    assert bool(found[0]) == (status == 404)
+    assert bool(found[0][files.url].fault) == (status == 404)
 
 
 def test_who_waits_for_another_that_fails_is_not_left_waiting() -> None:
     memory, asking, fails = LinkMemory(), threading.Event(), threading.Event()
     raised: list[BaseException] = []
 
-    def ask(urls: Any) -> dict[str, str | None]:
+    def ask(urls: Any) -> dict[str, Found]:
         asking.set()
         fails.wait(60)
         raise OSError("no file descriptor is left")
@@ -343,20 +345,20 @@ def test_who_waits_for_another_that_fails_is_not_left_waiting() -> None:
     for thread in first + second:
         thread.join()
     assert len(raised) == 2
-    assert memory.recall(["a"], dict.fromkeys, 1) == {"a": None}
+    assert memory.recall(["a"], lambda urls: dict.fromkeys(urls, WELL), 1) == {"a": WELL}
 
 
 def test_who_has_waited_long_enough_for_another_is_told() -> None:
     memory, asking, goes_on = LinkMemory(), threading.Event(), threading.Event()
 
-    def ask(urls: Any) -> dict[str, str | None]:
+    def ask(urls: Any) -> dict[str, Found]:
         asking.set()
         goes_on.wait(60)
-        return dict.fromkeys(urls)
+        return dict.fromkeys(urls, WELL)
 
     first = in_threads(lambda: memory.recall(["a"], ask, 60))
     asking.wait(60)
-    assert memory.recall(["a"], ask, 0) == {"a": "is not answered in time"}
+    assert memory.recall(["a"], ask, 0) == {"a": Found("is not answered in time")}
     goes_on.set()
     first[0].join()
 
@@ -374,6 +376,27 @@ def test_each_bad_link_is_a_fault_of_its_part(fresh_settings: Settings) -> None:
             refuse_bad_links(Mms(parts=(text, bad, good, bad)))
     assert [fault.field for fault in refused.value.faults] == ["mms.parts.1.url", "mms.parts.3.url"]
     assert refused.value.detail.startswith("mms.parts.1.url: must not be a private address")
+    assert files.asked == ["HEAD"]
+
+
+@pytest.mark.parametrize("content_type", [None, "image/jpeg"])
+def test_a_link_of_the_type_that_is_said_or_of_none_is_good(fresh_settings: Settings, content_type: str | None) -> None:
+    with serving((200, {"Content-Type": "image/JPG; q=1"})) as files:
+        fresh_settings.allowed_media_hosts.append(files.host)
+        refuse_bad_links(Mms(parts=(Part("url", files.url, content_type=content_type),)))
+
+
+def test_a_link_of_another_type_than_is_said_is_a_fault_of_that_also_where_it_is_remembered(
+    fresh_settings: Settings,
+) -> None:
+    with serving() as files:
+        fresh_settings.allowed_media_hosts.append(files.host)
+        for _ in range(2):
+            with pytest.raises(Refusal) as refused:
+                refuse_bad_links(Mms(parts=(Part("text", "Look"), Part("url", files.url, content_type="image/png"))))
+            (fault,) = refused.value.faults
+            assert fault.field == "mms.parts.1.content_type"
+            assert fault.message == "is image/png, and the link answers image/jpeg: correct it, or leave it out"
     assert files.asked == ["HEAD"]
 
 

@@ -9,12 +9,12 @@ from sqlmodel import Session
 
 from tests.factories import MadeLane, make_lane
 from worker.db import database_now
-from worker.ids import new_id
 from worker.media import resolve
 from worker.mms import Mms, Part
 from worker.models import Media
 from worker.places import Place, find_place
 from worker.refusals import Refusal
+from worker.words import Channel
 
 REFERENCE = "0AF3" * 8
 
@@ -52,7 +52,7 @@ def test_a_file_of_another_credential_is_refused(session: Session, place: Place)
     assert refused(session, place, str(media_id)).startswith("was not uploaded for the surface's credential")
 
 
-@pytest.mark.parametrize("value", [str(new_id()), "picture.jpg", "0" * 32])
+@pytest.mark.parametrize("value", ["01a22ee6-6f71-72a2-aac1-c5ddacdf0862", "picture.jpg", "0" * 32])
 def test_a_file_that_is_not_there_is_refused(session: Session, place: Place, value: str) -> None:
     assert refused(session, place, value).startswith("was not uploaded for the surface's credential")
 
@@ -78,4 +78,5 @@ def test_what_goes_in_its_place_has_its_sender(
     session: Session, place: Place, fallback_text: str | None, fallback_sender: str | None, sender: str | None
 ) -> None:
     mms = Mms(parts=(Part("text", "Look"),), fallback_text=fallback_text)
-    assert resolve(session, mms, replace(place, fallback_sender=fallback_sender)).fallback_sender == sender
+    pictures = replace(place, channel=Channel.MMS, fallback_sender=fallback_sender)
+    assert resolve(session, mms, pictures).fallback_sender == sender

@@ -111,6 +111,75 @@ def test_batches_of_before_are_told_their_last_messages_and_whether_they_are_ove
     ]
 
 
+# A lane for marketing. A surface that has switched windows off and one that has not; of each a batch that goes on, one
+# that is over, and messages to India in several states, of the batch and single ones.
+OFF_AND_ON = """
+    SET LOCAL session_replication_role = replica;  -- its credential is not there
+    INSERT INTO lane (id, credential_id, channel, message_type, probes, faults)
+    SELECT uuid_nil(), uuid_nil(), 'sms', 'marketing', 0, 0;
+    INSERT INTO surface (id, credential_id, name, channel, message_type, sender, dlt, require_opt_in, sending_window,
+                         window_off_reason)
+    VALUES (uuid_of(1), uuid_nil(), 'off', 'sms', 'marketing', 'KITEBK', 'warn', false, '"off"', 'agreed'),
+           (uuid_of(2), uuid_nil(), 'on', 'sms', 'marketing', 'KITEBK', 'warn', false, NULL, NULL);
+    INSERT INTO batch (id, surface_id, lane_id, sender, validity_seconds, total, messages_through, expires_at, is_over)
+    SELECT uuid_of(10 * n + is_over::int), uuid_of(n), uuid_nil(), 'KITEBK', 60, 0, uuid_of(100), now(), is_over
+    FROM generate_series(1, 2) AS n, (VALUES (true), (false)) AS over (is_over);
+    INSERT INTO message (id, batch_id, surface_id, lane_id, origin, recipient, state, held, attempt_count, retry_count,
+                         next_attempt_at, expires_at, validity_seconds)
+    SELECT gen_random_uuid(), batch_id, uuid_of(n), uuid_nil(), 'api', '919900000001', state, false, 1, 0,
+           '2026-11-23 12:00Z', now(), 60
+    FROM generate_series(1, 2) AS n, LATERAL (VALUES (uuid_of(10 * n)), (NULL)) AS batches (batch_id),
+         unnest(ARRAY['queued', 'retrying', 'sending', 'sent', 'failed']) AS state;
+"""
+UUID_OF = """
+    CREATE OR REPLACE FUNCTION uuid_of(n integer) RETURNS uuid LANGUAGE sql AS
+        $$ SELECT CAST(lpad(CAST(n AS text), 32, '0') AS uuid) $$;
+    CREATE OR REPLACE FUNCTION uuid_nil() RETURNS uuid LANGUAGE sql AS $$ SELECT uuid_of(0) $$;
+"""
+
+
+def test_windows_that_a_surface_had_switched_off_stay_so_for_what_it_had_accepted_and_others_are_asked(
+    empty_database_url: str,
+) -> None:
+    """What is on its way at the upgrade included: it may have to go again, at night."""
+    downgrade(empty_database_url)
+    upgrade(empty_database_url, "0005")
+    engine = create_engine(empty_database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(UUID_OF)
+        connection.exec_driver_sql(OFF_AND_ON)
+    upgrade(empty_database_url)
+    with engine.connect() as connection:
+        batches = connection.execute(
+            text(
+                "SELECT name, is_over, b.sending_window, b.window_off_reason FROM batch b "
+                "JOIN surface s ON s.id = surface_id"
+            )
+        ).all()
+        messages = connection.execute(
+            text("""
+                SELECT name, batch_id IS NULL AS is_single, state, m.sending_window, leave_before = next_attempt_at
+                FROM message m JOIN surface s ON s.id = surface_id
+            """)
+        ).all()
+    engine.dispose()
+    assert {tuple(row) for row in batches} == {
+        ("off", False, "off", "agreed"),
+        ("off", True, None, None),
+        ("on", False, None, None),
+        ("on", True, None, None),
+    }
+    states = ("queued", "retrying", "sending", "sent", "failed")
+    single = {("off", True, state, None if state == "failed" else "off", None) for state in states}
+    in_batch = {("off", False, state, None, None) for state in states}
+    asked = {
+        ("on", is_single, state, None, True if state in ("queued", "retrying", "sending") else None)
+        for is_single in (True, False)
+        for state in states
+    }
+    assert {tuple(row) for row in messages} == single | in_batch | asked
+
+
 @pytest.mark.parametrize(
     "catalogue", [INDEXES, CONSTRAINTS, COLUMNS], ids=["indexes with their conditions", "constraints", "columns"]
 )

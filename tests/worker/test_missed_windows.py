@@ -12,6 +12,7 @@ from tests.worker.steps import (
     accepted,
     assert_tally_is_exact,
     at_once,
+    batch_of,
     change,
     consented,
     lane_row,
@@ -216,6 +217,50 @@ def test_what_the_claim_would_not_name_any_more_is_left_as_it_is(
     missed_windows.postpone(session, [message_id])
     session.commit()
     assert message(session, message_id).model_dump() == before
+
+
+def test_at_a_pace_what_missed_its_window_goes_on_at_that_pace(
+    session: Session, lane: MadeLane, engine: Engine
+) -> None:
+    ids = make_batch(session, lane, [f"9199{n:08d}" for n in range(9)], validity=DAY, pace=3)
+    opens = windows_close(session)
+    for _ in range(2):  # a second claim finds that it stands still
+        missed_windows.postpone(session, claimed(session, lane, 4).missed)
+        session.commit()
+    swept(engine)
+    assert [turn_of(session, message_id)[0] for message_id in ids] == [
+        opens + timedelta(seconds=place / 3) for place in range(9)
+    ]
+    assert batch_of(session, ids[0]).move_to is None
+    assert_tally_is_exact(session, lane)
+
+
+def test_at_a_pace_what_failed_before_waits_for_the_opening_and_moves_nobody(
+    session: Session, lane: MadeLane, engine: Engine
+) -> None:
+    failed, waiting = make_batch(session, lane, THREE[:2], validity=DAY, pace=3)
+    opens = windows_close(session)
+    change(session, "UPDATE message SET state = 'retrying' WHERE id = :id", id=failed)
+    change(session, "UPDATE message SET next_attempt_at = now() + interval '5 hours' WHERE id = :id", id=waiting)
+    before = turn_of(session, waiting)
+    missed_windows.postpone(session, [failed])
+    session.commit()
+    assert swept(engine) == 0
+    assert (turn_of(session, failed)[0], turn_of(session, waiting)) == (opens, before)
+
+
+def test_what_has_no_turn_at_its_pace_ends_though_its_window_is_open(
+    session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher
+) -> None:
+    """An hour of three is open, at one a second; what comes after it would have its turns tomorrow."""
+    window = make_window(database_now(session), -HOUR, HOUR)
+    recipients = [f"9199{n:08d}" for n in range(3_700)]
+    ids = make_batch(session, sandbox_lane, recipients, validity=3 * HOUR, pace=1, window=window)
+    dispatcher.deliver(sandbox_lane.id, 20)
+    ended = [row for row in (message(session, message_id) for message_id in ids[3_600:]) if row.state == "expired"]
+    assert {row.reason for row in ended} == {reasons.WINDOW_CLOSED}
+    assert len(ended) == 100
+    assert set(states(session, ids[10:3_500])) == {"queued"}
 
 
 # How it comes to it.

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from sqlmodel import Session, col, select
 
 from tests.worker.sends import TO, configure
+from worker import rows
 from worker.enqueue import enqueue_message
 from worker.enqueue_batch import enqueue_batch
 from worker.mms import (
     KINDS,
+    MOST_IN_ALL,
     MOST_PARTS,
     MOST_SMIL,
     MOST_TEXT,
@@ -32,6 +34,7 @@ from worker.words import Channel
 MMS = Channel.MMS
 BRITON = "+447700900001"
 HELLO = Part("text", "Hello")
+SMIL = "<smil>"
 
 
 def of(*parts: Part, **fields: Any) -> Mms:
@@ -47,7 +50,10 @@ def of(*parts: Part, **fields: Any) -> Mms:
         of(HELLO),
         of(title="t" * MOST_TITLE),
         of(Part("text", "x" * MOST_TEXT)),
-        of(Part("smil", "x" * MOST_SMIL)),
+        of(Part("smil", SMIL + "x" * (MOST_SMIL - len(SMIL)))),
+        of(Part("smil", "<smil/>")),
+        of(Part("smil", f'\ufeff <?xml version="1.0"?>\n{SMIL}')),
+        of(*[Part("text", "x" * MOST_TEXT)] * (MOST_IN_ALL // MOST_TEXT)),
         of(Part("url", "https://kite.in/" + "x" * (MOST_URL - 16), "a.jpg", "image/jpeg")),
         of(*[HELLO] * MOST_PARTS),
         of(Part("text", "one", "a"), Part("text", "two", "A"), HELLO, HELLO),
@@ -55,7 +61,21 @@ def of(*parts: Part, **fields: Any) -> Mms:
         of(Part("uploaded", "{{not-a-placeholder}}")),
         of(fallback_text="f" * 3_000),
     ],
-    ids=["text", "title", "long", "smil", "url", "parts", "ids", "longest id", "uploaded", "fallback"],
+    ids=[
+        "text",
+        "title",
+        "long",
+        "smil",
+        "empty smil",
+        "smil as a file has it",
+        "in all",
+        "url",
+        "parts",
+        "ids",
+        "longest id",
+        "uploaded",
+        "fallback",
+    ],
 )
 def test_what_stays_within_the_limits_is_good(mms: Mms) -> None:
     check_mms(mms)
@@ -67,7 +87,12 @@ BAD = [
     (Mms(parts=()), "parts", "is empty"),
     (of(*[HELLO] * (MOST_PARTS + 1)), "parts", "21 entries: at most 20"),
     (of(HELLO, Part("text", "x" * (MOST_TEXT + 1))), "parts.1.text", "1,601 characters: at most 1,600"),
-    (of(Part("smil", "x" * (MOST_SMIL + 1))), "parts.0.smil", "at most 10,000"),
+    (of(Part("smil", SMIL + "x" * MOST_SMIL)), "parts.0.smil", "at most 10,000"),
+    (of(Part("smil", "not smil at all")), "parts.0.smil", "has to begin with <smil>"),
+    (of(Part("smil", "<smile>")), "parts.0.smil", "has to begin with <smil>"),
+    (of(*[Part("text", "x" * MOST_TEXT)] * 10, title="t"), "parts", "16,001 characters"),
+    (of(*[Part("text", "x" * MOST_TEXT)] * 10, fallback_text="f"), "parts", "16,001 characters"),
+    (of(*[Part("text", "x" * MOST_TEXT)] * 10, Part("url", "https://kite.in")), "parts", "16,015 characters"),
     (of(Part("url", "https://kite.in/" + "x" * MOST_URL)), "parts.0.url", "at most 2,000"),
     (of(Part("url", "https://kite.in/{{name}}.jpg")), "parts.0.url", "placeholders"),
     (of(Part("text", " \n")), "parts.0.text", "is empty"),
@@ -79,8 +104,9 @@ BAD = [
     (of(Part("text", "one", "a-b")), "parts.0.content_id", "letters, digits and dots"),
     (of(Part("text", "one", "é")), "parts.0.content_id", "letters, digits and dots"),
     (of(Part("text", "one", "a\n")), "parts.0.content_id", "letters, digits and dots"),
-    (of(Part("url", "https://kite.in", None, "jpeg")), "parts.0.content_type", "media type"),
-    (of(Part("url", "https://kite.in", None, "image/jpeg; q=1")), "parts.0.content_type", "media type"),
+    (of(Part("url", "https://kite.in", None, "jpeg")), "parts.0.content_type", "must be one of image/jpeg, "),
+    (of(Part("url", "https://kite.in", None, "image/jpeg; q=1")), "parts.0.content_type", "must be one of"),
+    (of(Part("url", "https://kite.in", None, "application/x-evil")), "parts.0.content_type", "must be one of"),
 ]
 
 
@@ -174,6 +200,7 @@ def test_what_is_alike_for_all_stands_with_no_row() -> None:
         (of(fallback_text="{{n}}"), {"n": "é" * 2_001}, "mms.fallback_text", "4,002 bytes"),
         (of(fallback_text="{{n}}"), {"n": "x" * 5_000}, "mms.fallback_text", "5,000 characters"),
         (of(fallback_text="{{n}}"), {"m": "x"}, "variables", "{{n}}"),
+        (of(*[Part("text", "{{n}}")] * 16), {"n": "x" * 1_001}, "mms.parts", "16,016 characters"),
     ],
     ids=lambda value: None if isinstance(value, Mms | dict) else str(value),
 )
@@ -200,6 +227,8 @@ def test_what_a_row_makes_of_it_is_held_to_the_limits_and_the_field_is_named(
         ({"mms": of(), "text": "hi"}, "mms"),
         ({"mms": of(), "template": "order"}, "mms"),
         ({"text": "hi"}, "mms"),
+        ({"mms": of(), "template_variables": ["A"]}, "template_variables"),
+        ({"mms": of(), "template_variables": []}, "template_variables"),
     ],
     ids=str,
 )
@@ -222,6 +251,23 @@ def test_a_row_gives_an_mms_no_text(row: Row, field: str) -> None:
     with pytest.raises(BadRow, match="goes through an SMS surface") as bad:
         RowReader(Reading(channel=MMS), mms=of()).read(row)
     assert bad.value.field == field
+
+
+def test_a_row_fills_no_template_of_an_mms() -> None:
+    """It has none: what would fill one is refused, not dropped."""
+    with pytest.raises(BadRow, match="an MMS has none: leave them out") as bad:
+        RowReader(Reading(channel=MMS), mms=of()).read(Row(0, BRITON, template_variables=["A"]))
+    assert bad.value.field == "template_variables"
+
+
+def test_its_texts_are_taken_apart_once_for_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    whole = rows.Template
+    monkeypatch.setattr(rows, "Template", lambda text: taken.append(text) or whole(text))
+    reader = RowReader(Reading(channel=MMS), mms=NAMED)
+    for number in range(3):
+        reader.read(Row(number, BRITON, variables={"name": "Asha"}))
+    assert sorted(taken) == ["Dear {{name}}", "For {{name}}", "Hi {{name}}"]
 
 
 def test_an_sms_surface_takes_no_mms() -> None:
@@ -266,8 +312,8 @@ def test_shared_content_stands_on_the_batch_only(session: Session) -> None:
 
 def test_what_differs_stands_on_the_messages(session: Session) -> None:
     configure(session, surface={"channel": "mms", "fallback_sender": "KITEBK"})
-    rows = [Row(n, TO, variables={"name": name}) for n, name in enumerate(["Asha", 'B"\\\t\nen'])]
-    enqueue_batch(session, BatchOrder(surface="otp", rows=rows, mms=NAMED))
+    given = [Row(n, TO, variables={"name": name}) for n, name in enumerate(["Asha", 'B"\\\t\nen'])]
+    enqueue_batch(session, BatchOrder(surface="otp", rows=given, mms=NAMED))
     shared, own = stored(session)
     assert shared["title"] == "For {{name}}"
     assert [mms["title"] for mms in own] == ["For Asha", 'For B"\\\t\nen']
@@ -293,7 +339,7 @@ def test_doubtful_ones_are_counted_and_say_why(session: Session) -> None:
 
 def test_a_bad_row_is_left_out_with_its_field(session: Session) -> None:
     configure(session, surface={"channel": "mms"})
-    rows = [Row(0, TO, variables={"name": "x" * MOST_TEXT_BYTES}), Row(1, TO, variables={"name": "Asha"})]
-    accepted = enqueue_batch(session, BatchOrder(surface="otp", rows=rows, mms=NAMED, skips_invalid=True))
+    given = [Row(0, TO, variables={"name": "x" * MOST_TEXT_BYTES}), Row(1, TO, variables={"name": "Asha"})]
+    accepted = enqueue_batch(session, BatchOrder(surface="otp", rows=given, mms=NAMED, skips_invalid=True))
     assert [(row.index, row.field) for row in accepted.rejected] == [(0, "mms.title")]
     assert accepted.accepted == 1

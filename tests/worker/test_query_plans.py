@@ -55,6 +55,7 @@ pytestmark = pytest.mark.usefixtures("no_autovacuum")
 
 BATCHES = 24  # fit one page, which is read whole, by a claim for each message
 MOST_OF_A_CLAIM = FEW * BATCHES
+BOTH = pytest.mark.parametrize("knows", ["nothing", "all"])
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -111,6 +112,22 @@ def test_claim_reads_as_many_that_missed_their_windows_as_it_names(
         )
     )
     assert most_rows(session, claims._CLAIM, claiming(lane)) <= MOST_OF_A_CLAIM
+
+
+@BOTH
+def test_claim_and_expiry_of_the_only_batch_there_is_read_what_they_take(
+    session: Session, lane: MadeLane, knows: str
+) -> None:
+    """Of few batches the planner believes that each may stand still, and none of their messages pass."""
+    fill(session, lane, "queued", OPEN, "nothing")
+    session.execute(text("UPDATE message SET batch_id = (SELECT id FROM batch LIMIT 1)"))
+    session.execute(text("DELETE FROM batch WHERE id NOT IN (SELECT batch_id FROM message LIMIT 1)"))
+    session.commit()
+    if knows == "all":
+        session.connection().exec_driver_sql("ANALYZE")
+    assert most_rows(session, claims._CLAIM, claiming(lane)) <= FEW
+    session.execute(text("UPDATE message SET expires_at = now() - interval '1 hour'"))
+    assert most_rows(session, endings._OVER, {"least": timedelta(seconds=1), "group": FEW}) <= FEW
 
 
 @pytest.mark.parametrize("steered", ["paused_at", "cancelled_at", "move_to"])
@@ -199,7 +216,7 @@ def test_writing_a_replay_of_a_replay_reads_those_that_go(session: Session, lane
     written = {
         **{"replay": new_id(), "surface": lane.surface_id, "lane": lane.id, "now": NOON, "entity": None},
         **{"at": column([NOON] * FEW), "leave_before": column([None] * FEW), "expires_at": NOON, "validity": 60},
-        **{"template": None},
+        **{"template": None, **{name: column([None] * FEW) for name in replay._COUNTS}},
     }
     assert most_rows(session, replay._TAKE, {**links, "root": column(ids)}) <= FEW
     assert most_rows(session, replay._REPLAY, {**links, **written}) <= FEW
@@ -217,7 +234,6 @@ def test_replays_that_are_claimed_or_locked_are_asked_one_by_one_whether_their_s
 
 
 NUMBERS = [f"91{n}" for n in range(100, 100 + FEW)]
-BOTH = pytest.mark.parametrize("knows", ["nothing", "all"])
 
 
 @BOTH

@@ -116,6 +116,29 @@ def test_no_mixture_outruns_the_rate_by_more_than_a_second(rates: Rates, credent
             assert total <= 100 * (seconds + 1) + 2
 
 
+def test_messages_of_many_parts_outrun_the_rate_by_one_message_more(rates: Rates, credential: UUID) -> None:
+    """A claim takes the parts that it was granted, or one message, and charges the difference (sending.py)."""
+    chance = random.Random(5)
+    gone: list[tuple[float, int]] = []
+    at, most = 1000.0, 25
+    for _ in range(3000):
+        at += chance.choice([0.0, 0.001, 0.02, 0.4, 1.1])
+        kind, parts = chance.choice([OTP, MessageType.MARKETING]), chance.choice([1, 7, 10, most])
+        granted = rates.take(credential, 100, 500, kind, at=at).messages
+        if granted:
+            taken = max(granted // parts, 1) * parts
+            rates.charge(credential, 100, taken - granted, at=at)
+            gone.append((at, taken))
+    for seconds in (1, 3, 10):
+        start = total = 0
+        for at, n in gone:
+            total += n
+            while gone[start][0] <= at - seconds:
+                total -= gone[start][1]
+                start += 1
+            assert total <= 100 * (seconds + 1) + most
+
+
 def test_what_goes_unasked_is_paid_for_by_the_next(rates: Rates, credential: UUID) -> None:
     rates.take(credential, 100, 1, at=1000.0)
     rates.charge(credential, 100, 50, at=1000.1)

@@ -31,12 +31,14 @@ from tests.worker.steps import (
     turn_of,
 )
 from worker import batch_sweeps, pace, steering
+from worker.costs import estimate
 from worker.db import database_now, make_engine
 from worker.ids import new_id
 from worker.models import Batch, Message, Replayed
 from worker.orders import Values
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.replay import Replay, ReplayOrder, links, preview, replay
+from worker.segments import count
 from worker.states import FINAL, LIVE, State
 from worker.tally import Changes
 from worker.words import ConsentState, MessageType
@@ -505,6 +507,21 @@ def test_a_pace_that_the_validity_does_not_allow_is_refused(
     assert len(again(session, ids, validity=timedelta(seconds=30))) == 8
 
 
+def test_a_pace_that_the_window_does_not_allow_is_refused(session: Session, lane: MadeLane) -> None:
+    ids = failed(session, lane, 3)
+    window = make_window(database_now(session), timedelta(hours=2), timedelta(hours=3))
+    change(
+        session,
+        "UPDATE batch SET messages_per_second = 1, sending_window = CAST(:window AS jsonb)",
+        window=json.dumps(window),
+    )
+    for work in (preview, replay):
+        with pytest.raises(Refusal, match="0 have their turns within PT1H"):
+            work(session, ordered(session, ids, validity=timedelta(hours=1)))
+        session.rollback()
+    assert len(again(session, ids, validity=timedelta(hours=6))) == 3
+
+
 def test_preview_writes_nothing_locks_nothing_and_holds_no_feed_back(
     engine: Engine, session: Session, lane: MadeLane
 ) -> None:
@@ -528,20 +545,49 @@ def test_segments_are_those_of_the_texts_that_would_go(session: Session, lane: M
     assert preview(session, ordered(session, ids)).segments == 2 + 1 + 3 * 4
 
 
-def test_cost_is_by_the_prices_of_the_batch_or_else_of_its_lane(session: Session, lane: MadeLane) -> None:
-    ids = make_batch(session, lane, NUMBERS[:2])
-    answer(session, took(session, lane))
-    apply(session, lane, *(report(message_id, **FAILED) for message_id in ids))
+HINDI = "नमस्ते " * 40
+
+
+def test_what_was_accepted_before_parts_were_counted_is_counted_now_and_its_replay_says_so(
+    session: Session, lane: MadeLane
+) -> None:
+    ids = made(session, lane, {}, {"text": "hi"}, {"text": HINDI, "segment_count": 9}, {"text": HINDI})
+    change(session, "UPDATE batch SET text = :text", text=HINDI)
+    parts = count(HINDI).parts
+    assert parts > 1
+    assert preview(session, ordered(session, ids)).segments == parts + 1 + 9 + parts
+    messages = [session.get_one(Message, message_id) for message_id in again(session, ids)]
+    batch = session.get_one(Batch, messages[0].batch_id)
+    takes = count(HINDI)
+    assert (batch.encoding, batch.segment_count, batch.characters_left, batch.forcing) == (
+        *(takes.encoding, takes.parts, takes.left),
+        takes.forcing,
+    )
+    assert [(m.segment_count, m.encoding, m.forcing) for m in messages] == [
+        (None, None, None),
+        (1, "GSM-7", None),
+        (9, None, None),
+        (parts, takes.encoding, takes.forcing),
+    ]
+
+
+def test_a_text_with_placeholders_is_counted_for_each_message_alone(session: Session, lane: MadeLane) -> None:
+    ids = made(session, lane, {"text": "hi"})
+    change(session, "UPDATE batch SET text = :text", text=HINDI + "{{name}}")
+    assert preview(session, ordered(session, ids)).segments == 1
+    assert batch_of(session, again(session, ids)[0]).segment_count is None
+
+
+def test_cost_is_by_parts_and_by_the_prices_of_the_lane_as_that_of_a_send(session: Session, lane: MadeLane) -> None:
+    ids = failed(session, lane, 2)
     change(session, "UPDATE delivery_report SET price = NULL")
+    change(session, "UPDATE message SET segment_count = 3 WHERE id = :id", id=ids[0])
     assert preview(session, ordered(session, ids)).cost is None
     other = failed(session, lane)
     change(session, "UPDATE delivery_report SET price = 0.5 WHERE message_id = :id", id=other[0])
-    assert preview(session, ordered(session, ids)).cost == (1, "EUR")
-    change(session, "UPDATE delivery_report SET price = 0.1 WHERE message_id = :id", id=ids[0])
-    change(session, "UPDATE delivery_report SET price = 0.3 WHERE message_id = :id", id=ids[1])
-    cost = preview(session, ordered(session, ids)).cost
-    assert cost is not None
-    assert (float(cost.amount), cost.currency) == (pytest.approx(0.4), "EUR")
+    (cost,) = estimate(session, lane.id, [(NUMBERS[0], 3), (NUMBERS[1], 1)])
+    assert preview(session, ordered(session, ids)).cost == (cost.amount, cost.currency) == (2, "EUR")
+    session.commit()
 
 
 # Chains, and what is delivered late.

@@ -238,6 +238,26 @@ def test_resubmissions_take_tokens_like_everything_else(
     assert 0 < len(accepted(sandbox)) < 20
 
 
+def test_absent_ones_leave_by_parts_where_the_rate_counts_those(
+    session: Session,
+    sandbox_lane: MadeLane,
+    sandbox: str,
+    lookups: Lookups,
+    dispatcher: Dispatcher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = make_batch(session, sandbox_lane, [f"9199000000{n:02d}" for n in range(5)])
+    change(session, "UPDATE batch SET segment_count = 10")
+    change(session, "UPDATE credential SET rate_unit = 'segments'")
+    doubted(session, sandbox_lane)
+    absent(session, lookups)
+    grants = iter([Grant(25), Grant(4), Grant(0, 0.7)])  # two; and one whatever it takes
+    monkeypatch.setattr(dispatcher, "_take_tokens", lambda _: next(grants))
+    dispatcher.deliver(sandbox_lane.id, 5)
+    assert len(accepted(sandbox)) == 3
+    assert states(session, ids).count("sent") == 3
+
+
 def test_absent_ones_whose_window_closed_before_they_left_wait_for_the_opening_and_cost_no_more_looks(
     session: Session, sandbox_lane: MadeLane, sandbox: str, lookups: Lookups, dispatcher: Dispatcher
 ) -> None:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from worker.hours import Hours
 from worker.retry import LEAST_REMAINING, End, RetryAt, after, first_turn, margin, next_attempt
 from worker.states import State
-from worker.windows import INDIA_PROMOTIONAL, Turn, Window, opening
+from worker.windows import INDIA_PROMOTIONAL, Turn, Window, opening, stretches
 from worker.words import Outcome
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 SCHEDULE = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR]
 FAILURES = [Outcome.TRANSIENT, Outcome.EXPIRED]
 
@@ -141,6 +141,7 @@ PROMOTIONAL = Window((INDIA_PROMOTIONAL,))
 CLOSES, OPENS = NOW + 3.5 * HOUR, NOW + 16.5 * HOUR
 CLOSES_AGAIN = OPENS + 11 * HOUR
 BY_WINDOW = End(State.EXPIRED, is_by_window=True)
+HALF_A_SECOND = 0.5 * SECOND
 
 
 @pytest.mark.parametrize(
@@ -151,16 +152,31 @@ BY_WINDOW = End(State.EXPIRED, is_by_window=True)
         (5, 40 * HOUR, 0.0, RetryAt(OPENS, 6, CLOSES_AGAIN)),  # the slot is closed: the next opening, for all alike
         (5, 40 * HOUR, 0.9, RetryAt(OPENS, 6, CLOSES_AGAIN)),
         (5, 3 * HOUR, 0.0, RetryAt(NOW + 160 * MINUTE, 6, CLOSES)),  # pulled forward, and open
-        (5, 12.5 * HOUR, 0.0, BY_WINDOW),  # valid until 06:00 there
-        (5, 3.9 * HOUR, 0.9, BY_WINDOW),  # pulled forward, and closed by then
-        (5, 16.5 * HOUR + 10 * MINUTE, 0.0, BY_WINDOW),  # opens when the margin begins
-        (5, 16.5 * HOUR + 11 * MINUTE, 0.0, RetryAt(OPENS, 6, CLOSES_AGAIN)),
+        (5, 12.5 * HOUR, 0.0, RetryAt(CLOSES - 10 * MINUTE, 6, CLOSES)),  # valid until 06:00 there: before it closes
+        (5, 12.5 * HOUR, 0.5, RetryAt(CLOSES - 300.5 * SECOND, 6, CLOSES)),  # nothing leaves in its last second
+        (5, 3.9 * HOUR, 0.0, RetryAt(CLOSES - 10 * MINUTE, 6, CLOSES)),  # pulled forward, and closed by then
+        (5, 16.5 * HOUR + 9 * MINUTE, 0.0, RetryAt(CLOSES - 10 * MINUTE, 6, CLOSES)),
+        (5, 16.5 * HOUR + 10 * MINUTE, 0.0, RetryAt(OPENS, 6, CLOSES_AGAIN)),  # opens when the margin begins
     ],
 )
-def test_what_falls_outside_of_the_window_moves_to_its_opening_or_ends(
-    slots: int, left: timedelta, chance: float, expected: RetryAt | End
+def test_what_falls_outside_of_the_window_moves_to_its_opening_or_before_its_closing(
+    slots: int, left: timedelta, chance: float, expected: RetryAt
 ) -> None:
     assert next_attempt(slots, NOW, NOW + left, 48 * HOUR, SCHEDULE, chance, PROMOTIONAL) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "left", "chance", "expected"),
+    [
+        (CLOSES - 4 * MINUTE, 12 * HOUR, 0.0, RetryAt(CLOSES - 4 * MINUTE, 6, CLOSES)),  # never before now
+        (CLOSES - HALF_A_SECOND, 12 * HOUR, 0.9, RetryAt(CLOSES - HALF_A_SECOND, 6, CLOSES)),
+        (CLOSES, 13 * HOUR, 0.0, BY_WINDOW),  # closed until the last margin
+    ],
+)
+def test_nothing_ends_by_the_window_while_that_is_open(
+    now: datetime, left: timedelta, chance: float, expected: RetryAt | End
+) -> None:
+    assert next_attempt(5, now, now + left, 48 * HOUR, SCHEDULE, chance, PROMOTIONAL) == expected
 
 
 def test_a_failure_within_the_margin_ends_by_its_validity_though_the_window_is_closed() -> None:
@@ -215,10 +231,10 @@ def test_a_window_that_never_opens_ends_the_message() -> None:
 @given(
     st.integers(0, 10), st.integers(0, 47), spans, st.floats(0, 1), schedules, chances, st.sampled_from([10, 16, 20])
 )
-def test_with_a_window_an_attempt_is_the_first_open_instant_from_the_one_without_and_keeps_the_margin(
+def test_with_a_window_an_attempt_is_the_next_open_instant_from_the_one_without_else_one_before_it(
     slots: int, hour: int, validity: timedelta, share_left: float, schedule: list[timedelta], chance: float, opens: int
 ) -> None:
-    """And where that instant is not the same one, it lies before the margin; else the message ends by the window."""
+    """Always by the margin, and it ends by the window only where that is closed from now until then."""
     window = Window((Hours(time(opens), time((opens + 6) % 24), "Europe/Berlin"),))
     now = NOW + hour * HOUR
     last = now + validity * share_left - margin(validity)
@@ -227,13 +243,17 @@ def test_with_a_window_an_attempt_is_the_first_open_instant_from_the_one_without
     if isinstance(without, End):
         assert decision == without
         return
-    turn = opening(window, without.at)
-    assert turn is not None
+    after_it = opening(window, without.at)
+    assert after_it is not None
     if isinstance(decision, End):
         assert decision == BY_WINDOW
-        assert turn.at > without.at
-        assert turn.at >= last
+        assert stretches(window, now, last + timedelta.resolution) == []
+        return
+    turn = opening(window, decision.at)
+    assert turn is not None
+    assert decision == RetryAt(turn.at, slots + 1, turn.leave_before)  # it is open then
+    assert now <= decision.at <= last
+    if after_it.at <= last:
+        assert turn == after_it
     else:
-        assert decision == RetryAt(turn.at, slots + 1, turn.leave_before)
-        assert now <= decision.at <= last
-        assert decision.at == without.at or decision.at < last
+        assert stretches(window, decision.at, without.at) == [(decision.at, turn.leave_before)]  # of the latest opening

@@ -136,7 +136,7 @@ def test_placeholders_are_for_batches_only() -> None:
 @pytest.mark.parametrize(
     ("count", "is_all", "detail"),
     [
-        (1, False, '1 row is wrong, and nothing was stored: correct them, or send on_invalid "skip" to leave them out'),
+        (1, False, '1 row is wrong, and nothing was stored: correct it, or send on_invalid "skip" to leave it out'),
         (2, True, "2 rows are wrong, and nothing was stored: none is left to send"),
         (
             1_001,

@@ -64,6 +64,49 @@ def test_a_message_with_less_than_a_second_left_stays_behind_alone(
     assert attempt(session, late).outcome == "released"
 
 
+@pytest.mark.parametrize(
+    ("closes_in", "left"),
+    [("4 seconds", ["queued", "sent"]), ("3 seconds", ["queued", "sent"]), ("1 hour", ["sent", "sent"])],
+    ids=["less than a second before", "since it was taken", "long before"],
+)
+def test_a_message_whose_window_closes_stays_behind_alone(
+    session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher, closes_in: str, left: list[str]
+) -> None:
+    """The request leaves 3.2 seconds after the claim."""
+    ids = make_batch(session, sandbox_lane, ["919900000001", "919900000002"])
+    change(session, "UPDATE message SET leave_before = now() + interval '1 hour'")
+    change(session, f"UPDATE message SET leave_before = now() + interval '{closes_in}' WHERE id = :id", id=ids[0])
+    submission = took(session, sandbox_lane)
+    dispatcher.send(replace(submission, opened_monotonic=time.monotonic() - 3.2))
+    assert states(session, ids) == left
+
+
+@pytest.mark.parametrize(("expires_in", "closes_in"), [(60, None), (60, 20), (20, 60)])
+def test_the_body_has_to_be_there_before_the_first_message_expires_or_its_window_closes(
+    session: Session,
+    sandbox_lane: MadeLane,
+    dispatcher: Dispatcher,
+    infobip: Infobip,
+    monkeypatch: pytest.MonkeyPatch,
+    expires_in: int,
+    closes_in: int | None,
+) -> None:
+    ids = make_batch(session, sandbox_lane, ["919900000001", "919900000002"])
+    set_ends = "UPDATE message SET expires_at = now() + make_interval(secs => :expires_in), leave_before ="
+    closing = " now() + make_interval(secs => CAST(:closes_in AS float8)) WHERE id = :id"
+    change(session, set_ends + closing, expires_in=expires_in, closes_in=closes_in, id=ids[0])
+    submit, within = infobip.submit, []
+
+    def submit_in_time(*request: Any) -> Answer:
+        within.append(request[-1])
+        return submit(*request)
+
+    monkeypatch.setattr(infobip, "submit", submit_in_time)
+    dispatcher.deliver(sandbox_lane.id, 1)
+    least = min(expires_in, closes_in or expires_in)
+    assert [least - 10 < seconds <= least for seconds in within] == [True]
+
+
 def test_a_backlog_near_its_end_still_goes_out(
     session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher
 ) -> None:
@@ -267,6 +310,35 @@ def test_a_rate_counts_messages_or_the_parts_they_are_billed_as(
         change(session, "UPDATE message SET segment_count = :parts WHERE id = :id", id=message_id, parts=parts)
     dispatcher.deliver(sandbox_lane.id, 20)
     assert sum(taken) == tokens
+
+
+def test_parts_keep_to_the_rate_in_every_second(
+    session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 100 segments a second, of messages of ten: a grant of ten lets one go, and no more than that is charged."""
+    charged: list[int] = []
+    grants = itertools.chain([Grant(10), Grant(10), Grant(25), Grant(4)], itertools.repeat(Grant(0, 0.7)))
+    monkeypatch.setattr(dispatcher, "_take_tokens", lambda _: next(grants))
+    monkeypatch.setattr(dispatcher._rates, "charge", lambda _, __, more: charged.append(more))
+    ids = make_batch(session, sandbox_lane, [f"9199{n:08d}" for n in range(9)])
+    change(session, "UPDATE credential SET rate_unit = 'segments', messages_per_second = 100")
+    change(session, "UPDATE batch SET segment_count = 10")
+    dispatcher.deliver(sandbox_lane.id, 20)
+    assert states(session, ids) == ["sent"] * 5 + ["queued"] * 4
+    assert [more for more in charged if more] == [-5, 6]
+
+
+def test_a_full_claim_of_parts_calls_others(
+    session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nudged: list[tuple[UUID, str, float]] = []
+    monkeypatch.setattr(dispatcher, "_nudge", lambda *nudge: nudged.append(nudge))
+    ids = make_batch(session, sandbox_lane, [f"9199{n:08d}" for n in range(60)])
+    change(session, "UPDATE credential SET rate_unit = 'segments'")
+    change(session, "UPDATE batch SET segment_count = 9")
+    dispatcher.deliver(sandbox_lane.id, 20)
+    assert states(session, ids) == ["sent"] * 60
+    assert nudged == [(sandbox_lane.id, "transactional", 0.0)]  # of 500 parts 55 take 495
 
 
 def test_a_full_claim_calls_others_though_some_of_it_ends(

@@ -75,6 +75,18 @@ def test_turned_round_half_way_nothing_stays_aside(
     assert claimed(session, lane) == 10
 
 
+def test_paused_again_half_way_down_all_are_aside_again(session: Session, lane: MadeLane, engine: Engine) -> None:
+    ids = make_batch(session, lane, TEN)
+    steered(session, steering.pause, ids[0])
+    swept(engine)
+    steered(session, steering.resume, ids[0])
+    hold_and_free(engine)
+    assert 0 < held(session) < 10
+    steered(session, steering.pause, ids[0])
+    swept(engine)
+    assert held(session) == 10
+
+
 @pytest.mark.parametrize("chunks", [0, 1, 3])
 def test_what_comes_back_from_infobip_behind_the_sweep_is_set_aside_too(
     session: Session, lane: MadeLane, engine: Engine, chunks: int

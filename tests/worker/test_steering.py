@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from sqlmodel import Session
 
-from tests.factories import MadeLane, make_batch
-from tests.worker.steps import answer, apply, batch_of, report, steered, took
+from tests.factories import MadeLane, make_batch, make_window
+from tests.worker.steps import answer, apply, batch_of, next_opening, report, steered, took
 from worker import pace, steering
 from worker.db import database_now
 from worker.models import Batch
@@ -104,6 +104,18 @@ def test_a_validity_that_the_pace_does_not_fit_into_is_refused(
     words = "validity_period: at the batch's 1 messages a second 6 have their turns within PT10S, and 10 wait"
     with pytest.raises(Refusal, match=words):
         steered(session, steering.reschedule, ids[0], database_now(session) + DAY, validity)
+
+
+def test_a_validity_in_which_the_window_is_open_for_too_short_a_time_is_refused(
+    session: Session, lane: MadeLane
+) -> None:
+    window = make_window(database_now(session), timedelta(hours=2), timedelta(hours=3))
+    ids = make_batch(session, lane, [f"9199000000{n:02d}" for n in range(10)], pace=1, window=window, validity=DAY)
+    closes = next_opening(session, window) + timedelta(hours=1)
+    with pytest.raises(Refusal, match="5 have their turns within PT6H, and 10 wait"):
+        steered(session, steering.reschedule, ids[0], closes - timedelta(seconds=5), timedelta(hours=6))
+    session.rollback()
+    assert steered(session, steering.reschedule, ids[0], closes - timedelta(seconds=5), DAY).move_to is not None
 
 
 def test_a_start_in_the_past_is_now(session: Session, lane: MadeLane) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from worker.dlt.matching import Fit, Misfit, fit
-from worker.dlt.reading import leftmost
+from worker.dlt.masks import Masks
+from worker.dlt.matching import Fit, Misfit, fit, fitting
 from worker.dlt.templates import Pattern, Registered
 
 _LOOKED_AT = 3  # candidates for the nearest that are compared in full
@@ -37,7 +37,7 @@ class Registry:
         self._most = most_variable
         # The most specific first: whoever fits first is chosen.
         self._patterns = sorted(patterns, key=lambda it: (-it.fixed_length, len(it.kinds), it.template.template_id))
-        words = [_whole_words(pattern) for pattern in self._patterns]
+        words = [pattern.whole_words for pattern in self._patterns]
         having = Counter(word for of_one in words for word in of_one)
         self._by_rarest: dict[str, list[int]] = defaultdict(list)
         self._wordless: list[int] = []
@@ -51,11 +51,16 @@ class Registry:
                 if having[word] < len(words):  # one that all of them have tells nothing
                     self._by_word[word].append(index)
 
+    @property
+    def size(self) -> int:
+        return len(self._patterns)
+
     def choose(self, text: str) -> Chosen | None:
         """The template that the text fits, of several the one with the most fixed text. None: it fits none."""
+        masks = Masks(text)
         for index in self._candidates(text):
             pattern = self._patterns[index]
-            if leftmost(pattern, text) is not None and isinstance(outcome := fit(pattern, text, self._most), Fit):
+            if (outcome := fitting(pattern, text, self._most, masks)) is not None:
                 return Chosen(pattern.template, outcome.values)
         return None
 
@@ -63,9 +68,10 @@ class Registry:
         """Of a text that fits none: the template it departs from in one place, else the one it shares the most words
         with. None: it fits one, or there are none."""
         first: Nearest | None = None
+        masks = Masks(text)
         for index in self._most_alike(text):
             pattern = self._patterns[index]
-            outcome = fit(pattern, text, self._most)
+            outcome = fit(pattern, text, self._most, masks)
             if isinstance(outcome, Fit):
                 return None
             if outcome.is_slip:
@@ -89,18 +95,3 @@ class Registry:
             for index in having:
                 likeness[index] = likeness.get(index, 0) + _COMMONEST // len(having)
         return nsmallest(_LOOKED_AT, likeness, key=lambda index: (-likeness[index], index))
-
-
-def _whole_words(pattern: Pattern) -> set[str]:
-    """Words that every text of the template holds whole: no placeholder touches them."""
-    words: set[str] = set()
-    last = len(pattern.literals) - 1
-    for number, literal in enumerate(pattern.literals):
-        parts = _padded(literal, at_start=number == 0, at_end=number == last).split()
-        words.update(part for part in parts if "\0" not in part)
-    return words
-
-
-def _padded(literal: str, *, at_start: bool, at_end: bool) -> str:
-    """With a mark where a placeholder touches it, which joins the word there."""
-    return ("" if at_start else "\0") + literal + ("" if at_end else "\0")

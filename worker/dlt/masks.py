@@ -5,7 +5,7 @@ characters, or as the bound has binary digits. What a text holds does not change
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 
 from worker.dlt.templates import TYPES, Kind
 
@@ -23,16 +23,21 @@ def back(at: int, run: int, width: int) -> int:
 
 
 class Masks:
-    """Where the characters of one text are."""
+    """Where the characters of one text are. Costs nothing until it is asked, and then the same for many templates."""
 
     def __init__(self, text: str) -> None:
         self.length = len(text)
-        self._of: dict[str, int] = {}
-        bit = 1
-        for character in text:
-            self._of[character] = self._of.get(character, 0) | bit
-            bit <<= 1
+        self._text = text
         self.windows = cache(self._windows)
+
+    @cached_property
+    def _of(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        bit = 1
+        for character in self._text:
+            found[character] = found.get(character, 0) | bit
+            bit <<= 1
+        return found
 
     def of(self, character: str) -> int:
         return self._of.get(character, 0)

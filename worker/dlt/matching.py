@@ -40,13 +40,23 @@ class Misfit:
     is_slip: bool
 
 
-def fit(pattern: Pattern, text: str, most_variable: int) -> Fit | Misfit:
-    """`most_variable`: characters that one value may have; sources say 20, 30 or 40. Takes time linear in the text."""
-    values = read(pattern, text, most_variable)
+def fit(pattern: Pattern, text: str, most_variable: int, masks: Masks | None = None) -> Fit | Misfit:
+    """`most_variable`: characters that one value may have; sources say 20, 30 or 40. Takes time linear in the text.
+    `masks`: of the text, where it is held against several templates."""
+    masks = masks or Masks(text)
+    values = read(pattern, text, masks, most_variable)
     if values is None:
-        return _misfit(pattern, text, most_variable)
+        return _misfit(pattern, text, masks, most_variable)
     if pattern.allow_list and (stray := _stray_link(pattern, text, values)) is not None:
         return _off_the_list(pattern, text, stray)
+    return Fit(values)
+
+
+def fitting(pattern: Pattern, text: str, most_variable: int, masks: Masks) -> Fit | None:
+    """As `fit`, for whom it is enough to know whether."""
+    values = read(pattern, text, masks, most_variable)
+    if values is None or (pattern.allow_list and _stray_link(pattern, text, values) is not None):
+        return None
     return Fit(values)
 
 
@@ -69,9 +79,8 @@ def _off_the_list(pattern: Pattern, text: str, link: Link) -> Misfit:
     )
 
 
-def _misfit(pattern: Pattern, text: str, most: int) -> Misfit:
+def _misfit(pattern: Pattern, text: str, masks: Masks, most: int) -> Misfit:
     """By what would have to be forgiven for the text to fit: a long value, one of the wrong type, an empty one."""
-    masks = Masks(text)
     if leftmost(pattern, text) is not None:
         longer = shortest(pattern, text, masks, Limits(len(text)))
         if longer is not None:

@@ -22,13 +22,14 @@ class Limits:
         return kind if self.is_typed else Kind.VAR
 
 
-def read(pattern: Pattern, text: str, most_variable: int) -> tuple[str, ...] | None:
-    """The values, each of 1 to `most_variable` characters and of its type. None: the text does not fit."""
+def read(pattern: Pattern, text: str, masks: Masks, most_variable: int) -> tuple[str, ...] | None:
+    """The values, each of 1 to `most_variable` characters and of its type. None: the text does not fit. `masks` are
+    the text's."""
     if (values := leftmost(pattern, text)) is None:
         return None
     if all(len(value) <= most_variable for value in values) and all(map(is_of_kind, values, pattern.kinds)):
         return values
-    return shortest(pattern, text, Masks(text), Limits(most_variable))
+    return shortest(pattern, text, masks, Limits(most_variable))
 
 
 def leftmost(pattern: Pattern, text: str) -> tuple[str, ...] | None:

@@ -61,5 +61,12 @@ def breach_of(template: Registered, *, sender: str, entity_id: str, message_type
     return None
 
 
+def may_go(template: Registered, *, sender: str | None, message_type: MessageType | None) -> bool:
+    """Whether it may be used for its own entity's messages. What is None bars nothing."""
+    if sender is not None and template.headers and sender not in template.headers:
+        return False
+    return message_type is None or template.category in ALLOWED_CATEGORIES[message_type]
+
+
 def _said(category: Category) -> str:
     return category.replace("_", " ")

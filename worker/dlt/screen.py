@@ -12,14 +12,20 @@ from worker.dlt.choice import Registry
 from worker.dlt.composing import BadValues, compose
 from worker.dlt.faults import DltFault
 from worker.dlt.matching import Fit, Misfit
-from worker.dlt.rules import Breach, breach_of, check
-from worker.dlt.templates import Pattern, Registered
+from worker.dlt.registries import Registries
+from worker.dlt.rules import Breach, breach_of, check, may_go
+from worker.dlt.templates import Category, Pattern, Registered
 from worker.orders import Values
 from worker.words import DltPolicy, MessageType
 
 _MOST_REMEMBERED = 1_000  # texts: of a batch that has one text for all, it is looked at once
+_MOST_HELD = 20_000  # templates in registries together; or four times as many as there are
 _MOST_NAMED = 5  # of templates that a reference means
 _IMPORT = "import the operator's list with POST /v1/dlt-templates/import"
+
+
+_Kind = tuple[tuple[str, ...], Category]  # a template's headers and category
+_Set = tuple[str, frozenset[_Kind]]  # of an entity's templates those of these kinds
 
 
 class Unfit(Exception):
@@ -40,52 +46,69 @@ class Composed:
 
 
 class Templates:
-    """Every registered template, read once for many screens."""
+    """Every registered template, read once for many screens, in as many threads."""
 
-    def __init__(self, patterns: Iterable[Pattern], most_variable: int) -> None:
-        """`most_variable`: characters that one value may have."""
+    def __init__(self, patterns: Iterable[Pattern], most_variable: int, former: "Templates | None" = None) -> None:
+        """`most_variable`: characters that one value may have. `former`: those that these take the place of. What was
+        asked of them is made ready, so that nobody waits for it later who holds a lock."""
         self.most_variable = most_variable
         self._of_entity: dict[str, list[Pattern]] = defaultdict(list)
-        self._by_reference: dict[str, list[Pattern]] = defaultdict(list)
-        self._all: dict[str, Registry] = {}
-        self._registries: dict[tuple[str, str, MessageType], Registry] = {}
+        self._by_id: dict[str, list[Pattern]] = defaultdict(list)
+        self._by_name: dict[str, list[Pattern]] = defaultdict(list)
+        # By what decides who may use them: an entity has few such kinds, and many templates of each.
+        self._alike: dict[str, dict[_Kind, list[Pattern]]] = defaultdict(lambda: defaultdict(list))
         for pattern in patterns:
             template = pattern.template
             self._of_entity[template.entity_id].append(pattern)
-            for reference in {template.template_id, template.name}:
-                self._by_reference[reference].append(pattern)
+            self._by_id[template.template_id].append(pattern)
+            self._by_name[template.name].append(pattern)
+            self._alike[template.entity_id][template.headers, template.category].append(pattern)
+        count = sum(map(len, self._of_entity.values()))
+        self._registries: Registries[_Set] = Registries(max(_MOST_HELD, 4 * count))
+        if former is not None and former.most_variable == most_variable:
+            for key, registry in former._registries.held():
+                self._take_over(former, key, registry)
 
     def of_entity(self, entity_id: str) -> list[Pattern]:
         return self._of_entity.get(entity_id, [])
 
     def registered(self, entity_id: str, template_id: str) -> Pattern | None:
-        of_entity = (it for it in self._by_reference.get(template_id, ()) if it.template.entity_id == entity_id)
-        return next((it for it in of_entity if it.template.template_id == template_id), None)
+        found = self._by_id.get(template_id, ())
+        return next((it for it in found if it.template.entity_id == entity_id), None)
 
     def named(self, reference: str, entity_id: str | None) -> list[Pattern]:
-        """Those of this content template ID or name, of the entity where one is given."""
-        found = self._by_reference.get(reference, [])
-        return [it for it in found if entity_id is None or it.template.entity_id == entity_id]
+        """Those of this content template ID, or else of this name, of the entity where one is given."""
+        for known in (self._by_id, self._by_name):
+            found = [it for it in known.get(reference, ()) if entity_id is None or it.template.entity_id == entity_id]
+            if found:
+                return found
+        return []
 
-    def all_of(self, entity_id: str) -> Registry:
-        """Whether or not they may be used."""
-        registry = self._all.get(entity_id)
-        if registry is None:
-            registry = self._all[entity_id] = Registry(self.of_entity(entity_id), self.most_variable)
-        return registry
+    def usable(self, entity_id: str, sender: str | None = None, message_type: MessageType | None = None) -> Registry:
+        """Of an entity's templates those that may go under this header, with this message type. What is None bars
+        none."""
+        kinds = (
+            kind
+            for kind, alike in self._alike.get(entity_id, {}).items()
+            if may_go(alike[0].template, sender=sender, message_type=message_type)
+        )
+        return self._registry(entity_id, frozenset(kinds))
 
-    def usable(self, entity_id: str, sender: str, message_type: MessageType) -> Registry:
-        """Of an entity's templates those that may go under this header, with this message type."""
-        key = (entity_id, sender, message_type)
-        registry = self._registries.get(key)
-        if registry is None:
-            patterns = [
-                it
-                for it in self.of_entity(entity_id)
-                if not breach_of(it.template, sender=sender, entity_id=entity_id, message_type=message_type)
-            ]
-            registry = self._registries[key] = Registry(patterns, self.most_variable)
-        return registry
+    def _registry(self, entity_id: str, kinds: frozenset[_Kind]) -> Registry:
+        alike = self._alike.get(entity_id, {})
+        return self._registries.get(
+            (entity_id, kinds),
+            lambda: Registry((pattern for kind in kinds for pattern in alike[kind]), self.most_variable),
+        )
+
+    def _take_over(self, former: "Templates", key: _Set, registry: Registry) -> None:
+        entity_id, kinds = key
+        here, there = self._alike.get(entity_id, {}), former._alike.get(entity_id, {})
+        wanted = frozenset(here) if kinds == there.keys() else kinds & here.keys()
+        if wanted == kinds and all(here[kind] == there[kind] for kind in kinds):
+            self._registries.get(key, lambda: registry)
+        else:
+            self._registry(entity_id, wanted)
 
 
 class Screen:
@@ -97,6 +120,7 @@ class Screen:
         self._templates = templates
         self._sender = sender
         self._message_type = message_type
+        self._usable: dict[str, Registry] = {}  # by entity
         self._said: dict[tuple[str, str | None, str | None], Values | Unfit | None] = {}
 
     def screen(self, text: str, values: Values) -> Values | None:
@@ -137,7 +161,7 @@ class Screen:
             return self._look_at_named(text, entity_id, values.content_template_id)
         if not self._templates.of_entity(entity_id):
             return Unfit("text", f"no template of principal entity {entity_id} is known here: {_IMPORT}")
-        chosen = self._templates.usable(entity_id, self._sender, self._message_type).choose(text)
+        chosen = self._usable_of(entity_id).choose(text)
         if chosen is not None:
             return Values(content_template_id=chosen.template.template_id)
         return self._nearest(text, entity_id)
@@ -161,8 +185,7 @@ class Screen:
 
     def _nearest(self, text: str, entity_id: str) -> Unfit:
         """Why none fits: a rule that the fitting one breaks, else where it departs from the one it is most like."""
-        templates = self._templates
-        everything = templates.all_of(entity_id)
+        everything = self._templates.usable(entity_id)
         chosen = everything.choose(text)
         if chosen is not None:
             breach = breach_of(
@@ -170,10 +193,16 @@ class Screen:
             )
             assert breach is not None  # else it had been chosen before
             return _unfit(breach, chosen.template)
-        usable = templates.usable(entity_id, self._sender, self._message_type)
-        nearest = usable.nearest(text) or everything.nearest(text)
+        nearest = self._usable_of(entity_id).nearest(text) or everything.nearest(text)
         assert nearest is not None  # there are templates, and it fits none
         return _unfit(nearest.misfit, nearest.template, is_nearest=True)
+
+    def _usable_of(self, entity_id: str) -> Registry:
+        registry = self._usable.get(entity_id)
+        if registry is None:
+            registry = self._templates.usable(entity_id, self._sender, self._message_type)
+            self._usable[entity_id] = registry
+        return registry
 
 
 def _ambiguous(templates: Sequence[Registered]) -> Unfit:

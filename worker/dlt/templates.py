@@ -142,6 +142,12 @@ class Pattern:
         return sum(map(len, self.literals))
 
     @cached_property
+    def whole_words(self) -> frozenset[str]:
+        """Words that every text of the template holds whole: no placeholder touches them."""
+        joined = "\0 \0".join(self.literals)  # with a mark where a placeholder touches a word, which joins it there
+        return frozenset(word for word in joined.split() if "\0" not in word)
+
+    @cached_property
     def own_links(self) -> frozenset[str]:
         """Addresses that the fixed text holds whole: registered with it, they need no allow list."""
         return frozenset(link.text for link in links("\n".join(self.literals)))
@@ -150,7 +156,7 @@ class Pattern:
 def compile_template(template: Registered) -> Pattern:
     """Errors: BadTemplate."""
     text = template.text
-    if not text:
+    if not text.strip():
         raise BadTemplate("the template has no text")
     if (size := len(text.encode(errors="surrogatepass"))) > MOST_BYTES:
         raise BadTemplate(f"a template's text has at most {MOST_BYTES:,} bytes; this one has {size:,}")

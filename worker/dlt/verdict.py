@@ -5,7 +5,7 @@ Sends are judged by screen.py, from the same rules and in the same order.
 
 from dataclasses import dataclass
 
-from worker.dlt.choice import Chosen, Registry
+from worker.dlt.choice import Chosen
 from worker.dlt.faults import DltFault
 from worker.dlt.matching import Fit, Misfit, fit
 from worker.dlt.rules import Breach, breach_of
@@ -49,25 +49,17 @@ def judge(templates: Templates, text: str, question: Question) -> Verdict:
             said = f"No template {question.template_id} of principal entity {question.entity_id} is known here."
             return Verdict(sentence=said)
         return _held_against(pattern, text, question, templates.most_variable)
-    patterns = templates.of_entity(question.entity_id)
-    if not patterns:
+    if not templates.of_entity(question.entity_id):
         return Verdict(sentence=f"No template of principal entity {question.entity_id} is known here.")
-    usable = _usable(templates, question)
+    usable = templates.usable(question.entity_id, question.sender, question.message_type)
     if (chosen := usable.choose(text)) is not None:
         return Verdict(template=chosen.template, values=chosen.values)
-    everything = Registry(patterns, templates.most_variable)
+    everything = templates.usable(question.entity_id)
     if (chosen := everything.choose(text)) is not None:
         return _barred(chosen, question)
     nearest = usable.nearest(text) or everything.nearest(text)
     assert nearest is not None  # there are templates, and it fits none
     return _departing(nearest.misfit, nearest=nearest.template)
-
-
-def _usable(templates: Templates, question: Question) -> Registry:
-    if question.sender is not None and question.message_type is not None:
-        return templates.usable(question.entity_id, question.sender, question.message_type)
-    patterns = (it for it in templates.of_entity(question.entity_id) if _breach(it.template, question) is None)
-    return Registry(patterns, templates.most_variable)
 
 
 def _held_against(pattern: Pattern, text: str, question: Question, most: int) -> Verdict:

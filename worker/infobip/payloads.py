@@ -49,10 +49,16 @@ class Outgoing:
     content: Content
     window: Window | None = None
     parts: int = 1  # that it is billed as
+    open_seconds: float | None = None  # until its window closes, when it was claimed; None: it never does
 
     @property
     def wire_id(self) -> str:
         return attempt_id(self.message_id, self.number)
+
+    @property
+    def leaves_within_seconds(self) -> float:
+        """How long it was worth sending and allowed to leave, when it was claimed."""
+        return self.remaining_seconds if self.open_seconds is None else min(self.remaining_seconds, self.open_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ of them can be range-partitioned by it later (docs/decisions/0007).
 """
 
 from worker.models.configuration import ApiToken, Credential, IdempotencyKey, Lane, Surface
-from worker.models.content import DltTemplate, Media
+from worker.models.content import DltEdition, DltTemplate, Media
 from worker.models.events import Cluster, Event, EventDelivery, EventEndpoint, EventTry
 from worker.models.messages import Attempt, Batch, Message, RejectedRow, Replayed, Submission, Tally
 from worker.models.people import Consent, ConsentChange, InboundMessage
@@ -23,6 +23,7 @@ __all__ = [
     "ConsentChange",
     "Credential",
     "DeliveryReport",
+    "DltEdition",
     "DltTemplate",
     "Event",
     "EventDelivery",

@@ -33,10 +33,21 @@ class DltTemplate(SQLModel, table=True):
     text: str = string(nullable=False)  # with {#var#} and typed placeholders
     language: str | None = string()
     url_allow_list: list[str] = words()
-    version: int = Field(default=1, nullable=False)  # grows with each change: what was compiled before is known as old
+    version: int = Field(default=1, nullable=False)  # grows with each change
     created_at: datetime = utc(now=True)
     updated_at: datetime = utc(now=True)
     deleted_at: datetime | None = utc(nullable=True)
+
+
+class DltEdition(SQLModel, table=True):
+    """One row, or none where there was never a template: it is another after each change of `dlt_template`, whoever
+    makes it (a trigger of migration 0006 writes it, in the same transaction). So who reads it first knows whether what
+    was compiled still stands, and who changes templates waits for others who do."""
+
+    __tablename__ = "dlt_edition"
+
+    id: int = Field(sa_type=sa.SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})  # 1
+    edition: UUID = Field(nullable=False)
 
 
 class Media(SQLModel, table=True):

@@ -81,7 +81,7 @@ class Batch(SQLModel, table=True):
     replay_of: UUID | None = None  # the batch whose messages it sends again
     total: int = Field(nullable=False)
     # An ID made after those of its messages, as its own is made before them, by one process: all lie between the two,
-    # however long it takes.
+    # however long it takes. An SMS in an MMS's place comes later, and moves it on (worker/fallbacks.py).
     messages_through: UUID = Field(default=None, nullable=False)
     rejected_count: int = count()  # rows of its request that were left out
     send_at: datetime | None = utc(nullable=True)

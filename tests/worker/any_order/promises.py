@@ -105,10 +105,10 @@ def is_open(window: Any, at: datetime) -> bool:
 
 def check_closed_windows(world: World, now: datetime) -> None:
     """What ends for its window would not have seen it open again before its last margin; and what waits for an opening
-    has one that ends after its turn."""
+    has one that ends after its turn, or has none in time, and is due, to end."""
     for message in world.messages.values():
         if message.state in WAITING and message.leave_in is not None:
-            assert message.leave_in >= message.due_in
+            assert message.leave_in >= message.due_in or message.due_in <= 0
     for step in world.steps:
         message = world.messages[UUID(step.message_id)]
         if step.state == State.EXPIRED and message.reason == WINDOW_CLOSED:

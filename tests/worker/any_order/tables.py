@@ -67,7 +67,9 @@ _WORLD = text(f"""
         SELECT id, outcome IS NULL AS is_open, {_seconds_until("lease_until")} AS lease_left FROM submission
     ), forgotten AS (
         SELECT recipient FROM consent c WHERE (c.state, c.source, c.blocked, c.changed_at) IS DISTINCT FROM (
-            SELECT (h.state, h.source, h.blocked, h.changed_at) FROM consent_change h
+            -- A block that is told late leaves a wish to come back the person's own: its line is Infobip's.
+            SELECT (h.state, CASE WHEN c.state = 'pending' AND h.message_id IS NOT NULL THEN c.source ELSE h.source END,
+                    h.blocked, h.changed_at) FROM consent_change h
             WHERE h.recipient = c.recipient ORDER BY h.id DESC LIMIT 1)
     ), reports AS (SELECT message_id, attempt, status_id, done_at FROM delivery_report),
     told AS (SELECT transaction_id, id, type, subject_id, attempt, reason FROM event),

@@ -202,6 +202,15 @@ def test_who_stopped_and_asks_to_come_back_is_out_until_that_is_confirmed(machin
     assert states(machine) == ["suppressed", "sent"]
 
 
+@pytest.mark.parametrize("status", [Said.ON_REGISTER, Said.BLOCKED])
+def test_a_block_told_after_a_younger_wish_to_come_back_holds_until_that_is_confirmed(
+    machine: AnyOrder, status: Said
+) -> None:
+    play(machine, enqueue(), deliver(LOST), step("pass_time", seconds=6), steer("join"), happen(status))
+    play(machine, replay(), deliver())
+    assert states(machine) == ["failed"]
+
+
 def test_what_was_opened_before_the_stop_still_goes_and_ends_with_it(machine: AnyOrder) -> None:
     play(machine, enqueue(), step("open", limit=1), steer("stop"), send(Fate()), record(), happen(Said.AWAY))
     assert states(machine) == ["suppressed"]

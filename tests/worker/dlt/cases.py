@@ -20,6 +20,53 @@ TAMIL = "அன்புள்ள {#var#}, உங்கள் ஆர்டர்
 CRLF = "Dear {#var#}\r\nThank you"
 LINK = "Track: {#url#} - ACME"
 ONE_WAY = "Pay {#var#} now"
+# What is a link within a text, at the mark, and what is none.
+LINKS = (
+    "▲evil.dev",
+    "▲evil.ai, now",
+    "(▲evil.zip)",
+    "▲EVIL.AI",
+    "▲shorturl.at",
+    "▲xn--e.xn--p1ai",
+    "▲1.2.3.4",
+    "▲1.2.3.4/x",
+    "▲1.2.3.4:80/x",
+    "▲evil.dev:80",
+    "▲evil.qq/x",
+    "▲ftp://evil.dev",
+    "▲app://open/x",
+    "a:▲http://evil/x",
+    "है:▲http://evil/x",
+    "▲user@evil.in/x",
+    "▲http://me:x@evil.in",
+    "acme.in,▲evil.dev",
+    "http://acme.in,▲http://evil.in",
+)
+NO_LINKS = (
+    "Rs.500",
+    "Rs.five",
+    "No.of items",
+    "a.m. or p.m.",
+    "w.e.f. today",
+    "e.g.this",
+    "St.Mary",
+    "Mr.RAO",
+    "done.Please",
+    "wait...what",
+    "version 1.2",
+    "v1.2.3",
+    "1.2.3.4.5",
+    "300.1.1.1",
+    "24.11.2026",
+    "10.30am",
+    "bill.pdf",
+    "me@evil.dev",
+    "me@evil.in?",
+    "and/or.that",
+    "12://34",
+    "http://",
+    "आशा.जी",
+)
 SPACED = "Visit us {#var#} {#var#} today"
 
 
@@ -94,6 +141,7 @@ FITS = [
     Fitting(ONE_WAY, "Pay Rs.500 now", ("Rs.500",), ("acme.in",)),
     Fitting(ONE_WAY, "Pay done.Please now", ("done.Please",), ("acme.in",)),
     Fitting(ONE_WAY, "Pay me@evil.in now", ("me@evil.in",), ("acme.in",)),
+    *(Fitting(ONE_WAY, f"Pay {value} now", (value,), ("acme.in",)) for value in NO_LINKS),
     Fitting(ONE_WAY, "Pay evil.in/x now", ("evil.in/x",)),  # no list is known
 ]
 
@@ -194,5 +242,6 @@ MISFITS = [
     Misfitting(LINK, "Track: ▲evil.zip - ACME", OFF_THE_LIST, "allow list", ("acme.in",)),
     Misfitting(ONE_WAY, "Pay ▲evil.in/x now", OFF_THE_LIST, "allow list", ("acme.in",)),
     Misfitting(ONE_WAY, "Pay at ▲www.evil.zip, now", OFF_THE_LIST, '"www.evil.zip"', ("acme.in",)),
+    *(Misfitting(ONE_WAY, f"Pay {marked} now", OFF_THE_LIST, "allow list", ("acme.in",)) for marked in LINKS),
     Misfitting("See acme.in/{#var#} now", "See ▲acme.in/x now", OFF_THE_LIST, "acme.in/x", ("acme.in/t",)),
 ]

@@ -10,6 +10,7 @@ from tests.worker.dlt.cases import BANK, DELIVERY, HINDI, LINK, MOST, OTP, PROMO
 from worker.dlt.choice import Chosen, Registry
 from worker.dlt.composing import compose
 from worker.dlt.faults import DltFault
+from worker.dlt.masks import Masks
 from worker.dlt.matching import Fit, Misfit, fit
 from worker.dlt.rules import Breach, check
 from worker.dlt.templates import Category, Pattern, Registered, compile_template
@@ -91,7 +92,8 @@ def test_of_several_the_one_with_the_most_fixed_text_is_chosen(texts: list[str],
 
 
 WORDS = st.sampled_from(["a", "b", "ab", " ", "  ", "\n", "{#var#}", "{#numeric#}", "1", "c"])
-some_templates = st.lists(st.lists(WORDS, min_size=1, max_size=6).map("".join), min_size=1, max_size=6)
+one_template = st.lists(WORDS, min_size=1, max_size=6).map("".join).filter(str.strip)
+some_templates = st.lists(one_template, min_size=1, max_size=6)
 
 
 @given(some_templates, st.text(alphabet="ab c1\n", max_size=10), st.randoms(use_true_random=False))
@@ -110,6 +112,17 @@ def test_what_is_composed_of_a_template_is_given_one(texts: list[str], data: st.
     pattern = data.draw(st.sampled_from(patterns))
     values = [data.draw(st.text("12", min_size=1, max_size=MOST)) for _ in pattern.kinds]
     assert isinstance(Registry(patterns, MOST).choose(compose(pattern, values, MOST)), Chosen)
+
+
+def test_a_text_is_looked_over_once_for_many_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such that begin and end in placeholders, whose words tell nothing: it is held against all of them."""
+    looked: list[str] = []
+    looked_over = Masks._of.func
+    monkeypatch.setattr(Masks._of, "func", lambda self: looked.append(self._text) or looked_over(self))
+    text = "Asha: " + "order - " * 30 + "5:6x"
+    many = registry(*("{#var#}: {#var#} - {#numeric#}" + ":" * n + "{#numeric#}" for n in range(1, 20)))
+    assert many.choose(text) is None
+    assert len(looked) == 1
 
 
 # The nearest

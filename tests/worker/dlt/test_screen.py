@@ -9,13 +9,13 @@ from sqlmodel import Session, col, select
 
 from tests.factories import ENTITY, TEMPLATE
 from tests.worker.sends import TO, configure
-from worker import dlt_store
+from worker import dlt_store, enqueue
 from worker.dlt import screen as screens
 from worker.dlt.choice import Registry
 from worker.dlt.screen import Screen, Templates, Unfit
 from worker.dlt.templates import Category, Registered, compile_template
-from worker.dlt_registry import read_templates
-from worker.enqueue import enqueue_message
+from worker.dlt_registry import read_templates, templates_if_compiled
+from worker.enqueue import Draft, draft_messages, enqueue_message
 from worker.enqueue_batch import enqueue_batch
 from worker.mms import Mms, Part
 from worker.models import Batch, DltTemplate, Message
@@ -158,10 +158,47 @@ def test_a_text_that_does_not_fit_is_looked_at_once_too(monkeypatch: pytest.Monk
 
 def test_thousands_of_texts_that_do_not_fit_take_no_more_registries_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = counted(monkeypatch)
-    one = screen(registered())
+    one = screen(registered(), registered(template_id=OTHER, headers=("OTHERS",)))
     for n in range(100):
         unfit(one, f"{WRONG} {n}")
     assert calls["registry"] == 2  # all of the entity's, and those that may be used
+
+
+def test_whoever_may_use_the_same_templates_has_the_same_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = counted(monkeypatch)
+    known = templates(registered(), registered("Any {#var#}", OTHER, headers=()))
+    for n in range(100):
+        known.usable(ENTITY, f"SENDER{n}", TRANSACTIONAL)
+        known.usable(ENTITY, f"SENDER{n}")
+    assert calls["registry"] == 1
+    assert known.usable(ENTITY) is known.usable(ENTITY, "KITEBK", TRANSACTIONAL)
+    assert calls["registry"] == 2
+
+
+ELSEWHERE = {"template_id": "1207160000000000009", "entity_id": OTHER_ENTITY}
+
+
+def test_a_change_makes_anew_what_was_asked_for_and_keeps_what_it_leaves_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that whoever asks next, perhaps with a surface locked, does not wait for it."""
+    calls = counted(monkeypatch)
+    kept, changed, added = map(compile_template, (registered(**ELSEWHERE), registered(), registered("New", OTHER)))
+    former = Templates([kept, changed], 30)
+    registries = [former.usable(entity, "KITEBK", TRANSACTIONAL) for entity in (ENTITY, OTHER_ENTITY)]
+    now = Templates([kept, compile_template(registered("Sale {#var#}")), added], 30, former)
+    assert calls["registry"] == 3
+    again = [now.usable(entity, "KITEBK", TRANSACTIONAL) for entity in (ENTITY, OTHER_ENTITY)]
+    assert calls["registry"] == 3
+    assert (again[0] is registries[0], again[1] is registries[1]) == (False, True)
+    assert [text for text in ("Sale now", "New", SENT) if again[0].choose(text)] == ["Sale now", "New"]
+
+
+def test_what_values_may_have_is_never_taken_over() -> None:
+    former = templates(registered())
+    assert former.usable(ENTITY).choose("Order " + "x" * 30 + " is on its way. -KITEBK") is not None
+    now = Templates([compile_template(registered())], 20, former)
+    assert now.usable(ENTITY).choose("Order " + "x" * 30 + " is on its way. -KITEBK") is None
 
 
 def test_it_remembers_no_more_than_a_thousand_texts() -> None:
@@ -191,6 +228,14 @@ def test_a_template_makes_a_text_and_gives_its_ids(reference: str, entity_id: st
 
 TWO = [registered(), registered("Sale {#var#}", OTHER)]
 SHARED = [registered(), registered("Sale {#var#}", entity_id=OTHER_ENTITY)]
+
+
+def test_a_template_named_like_another_s_id_does_not_stand_in_its_way() -> None:
+    """Where they are of one entity. Another's ID means nothing beside an entity that has a template of that name."""
+    namesake = registered("Sale {#var#}", OTHER, TEMPLATE)
+    assert screen(namesake, registered()).compose(TEMPLATE, ["A-1"], None).text == SENT
+    elsewhere = registered("Sale {#var#}", OTHER, TEMPLATE, entity_id=OTHER_ENTITY)
+    assert screen(elsewhere, registered()).compose(TEMPLATE, ["A-1"], OTHER_ENTITY).text == "Sale A-1"
 
 
 @pytest.mark.parametrize(
@@ -291,6 +336,34 @@ def test_one_that_fits_none_refuses_the_whole_batch_unless_it_may_be_left_out(se
         enqueue_message(session, MessageOrder(surface="otp", to=TO, text=WRONG))
     assert [fault.field for fault in refused.value.faults] == ["text"]
     assert session.exec(select(Message)).all() == []
+
+
+def test_a_group_asks_for_templates_once_and_never_waits_for_them(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A surface is locked meanwhile: who needs them is stored by itself, which reads them before."""
+    surface(session)
+    store(session)
+    asked: list[Templates | None] = []
+    monkeypatch.setattr(
+        enqueue, "templates_if_compiled", lambda own: asked.append(templates_if_compiled(own)) or asked[-1]
+    )
+    orders = [MessageOrder(surface="otp", to=TO, text=words) for words in (SENT, WRONG, SENT)]
+    assert draft_messages(session, orders) == [None, None, None]
+    enqueue_message(session, orders[0])
+    assert [type(found) for found in draft_messages(session, orders)] == [Draft, Refusal, Draft]
+    assert len(asked) == 2
+
+
+def test_a_group_asks_for_no_templates_where_nothing_is_held_to_them(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surface(session, "off")
+    store(session)
+    asked: list[Session] = []
+    monkeypatch.setattr(enqueue, "templates_if_compiled", asked.append)
+    (draft,) = draft_messages(session, [MessageOrder(surface="otp", to=TO, text=WRONG)])
+    assert (type(draft), asked) == (Draft, [])
 
 
 def test_a_single_send_that_is_doubtful_says_so(session: Session) -> None:
