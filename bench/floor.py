@@ -15,6 +15,7 @@ import orjson
 import psycopg
 
 from worker.ids import new_id
+from worker.segments import count
 
 CLAIMED = 500
 REPORTED = 100
@@ -27,9 +28,11 @@ _COPY = """
 """
 _BATCH = """
     INSERT INTO batch (id, surface_id, lane_id, sender, text, callback_data, principal_entity_id, content_template_id,
+                       sending_window, encoding, segment_count, characters_left,
                        validity_seconds, total, messages_through, expires_at, created_at)
     VALUES (%(id)s, %(surface)s, %(lane)s, %(sender)s, %(text)s, %(callback_data)s, %(principal_entity_id)s,
-            %(content_template_id)s, %(validity)s, %(total)s, %(id)s, %(expires_at)s, %(now)s)
+            %(content_template_id)s, '"off"', %(encoding)s, %(parts)s, %(left)s,
+            %(validity)s, %(total)s, %(id)s, %(expires_at)s, %(now)s)
 """
 
 
@@ -129,6 +132,7 @@ class Place:
     validity_seconds: int
 
     def shared(self) -> dict[str, Any]:
+        takes = count(self.text)
         return {
             "surface": self.surface_id,
             "lane": self.lane_id,
@@ -137,6 +141,9 @@ class Place:
             "callback_data": self.callback_data,
             "principal_entity_id": self.principal_entity_id,
             "content_template_id": self.content_template_id,
+            "encoding": takes.encoding,
+            "parts": takes.parts,
+            "left": takes.left,
             "validity": self.validity_seconds,
         }
 

@@ -211,7 +211,7 @@ def picture_reaches_one_and_its_text_the_other(said: list[Any], _: Up) -> None:
     surface, batch, found, asha, got = said
     assert (surface["channel"], batch["accepted"]) == ("mms", 2)
     ends = {(item["to"], item["origin"], item["state"]) for item in found["items"]}
-    asha_has = {("919900000021", "api", "cancelled"), ("919900000021", "fallback", "delivered")}
+    asha_has = {("919900000042", "api", "cancelled"), ("919900000042", "fallback", "delivered")}
     assert ends == {("447700900021", "api", "delivered"), *asha_has}
     assert asha["state"] == "cancelled"
     assert [event["kind"] for event in asha["timeline"]] == ["accepted", "finished", "fallback"]
