@@ -5,15 +5,13 @@ and so goes with its process (worker/audience.py). Only when the body is over, o
 breaks off before that has stored nothing.
 """
 
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
 from tempfile import TemporaryFile
 from typing import IO, TypeVar, cast
 
-import anyio
 import structlog
 from anyio import to_thread
 from fastapi import Request, Response
@@ -27,6 +25,7 @@ from api.database import engine_of
 from api.links import check_links
 from api.once import Done, once
 from api.orders import MOST_LINE_BYTES, head_order, read_lines
+from api.pieces import Bounds, pieces_of
 from api.problems import TooLarge, TooSlow, Unavailable, refusal_of
 from api.schemas.sends import BatchHead
 from worker import idempotency
@@ -44,8 +43,7 @@ MOST_BYTES = 1024 * MEBIBYTE
 MOST_AT_ONCE = 4  # such bodies in one process
 MOST_COUNTED = 10_000  # bad rows, where one is enough to refuse all: the rest is not looked at
 SILENCE_SECONDS = 60.0  # without a byte from the client
-_MOST_SECONDS = 3600.0  # a client that sends a byte now and then must not keep others out for ever
-_PIECE_BYTES = 128 * 1024  # read and checked at a time
+_MOST_SECONDS = 3600.0
 _FILE_BUFFER_BYTES = 256 * 1024
 
 _log = structlog.get_logger()
@@ -66,7 +64,7 @@ async def take_audience(request: Request, done: Callable[[Accepted], Done]) -> R
         upload = Upload(engine_of(request), files)
         if named is not None:
             await to_thread.run_sync(upload.look_for_answer, named)
-        async for piece in _pieces(request):
+        async for piece in pieces_of(request, _bounds()):
             await to_thread.run_sync(on_disk, partial(upload.feed, piece))
         store = partial(upload.store, caller, partial(key_of, request, caller), done)
         return await to_thread.run_sync(on_disk, store)
@@ -162,31 +160,15 @@ def on_disk(work: Callable[[], T]) -> T:
         ) from error
 
 
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes, in pieces worth a thread. Errors: TooLarge, TooSlow; ClientDisconnect."""
-    ends = time.monotonic() + _MOST_SECONDS
-    size = 0
-    piece = bytearray()
-    chunks = aiter(request.stream())
-    while True:
-        try:
-            with anyio.fail_after(min(SILENCE_SECONDS, ends - time.monotonic())):
-                chunk = await anext(chunks, None)
-        except TimeoutError as error:
-            raise TooSlow(
-                f"No byte of the body came for {SILENCE_SECONDS:.0f} s, or not all of it within "
-                f"{_MOST_SECONDS / 60:.0f} min, and nothing was stored: send it again"
-            ) from error
-        if chunk is None:
-            break
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise _too_large()
-        piece += chunk
-        if len(piece) >= _PIECE_BYTES:
-            yield bytes(piece)
-            piece.clear()
-    yield bytes(piece)
+def _bounds() -> Bounds:
+    return Bounds(MOST_BYTES, SILENCE_SECONDS, _MOST_SECONDS, _too_large, _too_slow)
+
+
+def _too_slow() -> TooSlow:
+    return TooSlow(
+        f"No byte of the body came for {SILENCE_SECONDS:.0f} s, or not all of it within "
+        f"{_MOST_SECONDS / 60:.0f} min, and nothing was stored: send it again"
+    )
 
 
 def _too_large() -> TooLarge:

@@ -1,28 +1,26 @@
 """A file as the body of a request: counted, checked and kept in a temporary file while it comes.
 
-It is read without a thread, so that a slow client keeps nobody else waiting; each piece takes one for the disk alone.
+It comes in pieces (pieces.py), each of which takes a thread for the disk alone.
 """
 
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from typing import IO, TypeVar
 
-import anyio
 import structlog
 from anyio import to_thread
 from fastapi import Request
 
 from api.bodies import announced_bytes, check_encoding
+from api.pieces import Bounds, pieces_of
 from api.problems import TooLarge, TooSlow, Unavailable, UnsupportedBody
 from worker.media_rules import MOST_BYTES, WHAT_CARRIERS_TAKE, BadMedia, FileCheck, media_type_of
 from worker.refusals import Refusal
 
 MOST_AT_ONCE = 8  # in one process: each takes a thread while it goes on to Infobip
 SILENCE_SECONDS = 30.0  # without a byte from the client
-_MOST_SECONDS = 120.0  # a client that sends a byte now and then must not keep others out for ever
-_PIECE_BYTES = 128 * 1024  # checked and written at a time
+_MOST_SECONDS = 120.0
 
 _log = structlog.get_logger()
 T = TypeVar("T")
@@ -69,7 +67,7 @@ async def read_file(request: Request, file: IO[bytes]) -> FileBody:
     if announced_bytes(request) > MOST_BYTES:
         raise _too_large()
     body = FileBody(media_type, file)
-    async for piece in _pieces(request):
+    async for piece in pieces_of(request, _bounds()):
         await to_thread.run_sync(_checked, partial(body.feed, piece))
     await to_thread.run_sync(_checked, body.close)
     return body
@@ -90,31 +88,15 @@ def _checked(work: Callable[[], T]) -> T:
         ) from error
 
 
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes, in pieces worth a thread. Errors: TooLarge, TooSlow; ClientDisconnect."""
-    ends = time.monotonic() + _MOST_SECONDS
-    size = 0
-    piece = bytearray()
-    chunks = aiter(request.stream())
-    while True:
-        try:
-            with anyio.fail_after(min(SILENCE_SECONDS, ends - time.monotonic())):
-                chunk = await anext(chunks, None)
-        except TimeoutError as error:
-            raise TooSlow(
-                f"No byte of the file came for {SILENCE_SECONDS:.0f} s, or not all of it within {_MOST_SECONDS:.0f} s, "
-                "and nothing was uploaded: send it again"
-            ) from error
-        if chunk is None:
-            break
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise _too_large()
-        piece += chunk
-        if len(piece) >= _PIECE_BYTES:
-            yield bytes(piece)
-            piece.clear()
-    yield bytes(piece)
+def _bounds() -> Bounds:
+    return Bounds(MOST_BYTES, SILENCE_SECONDS, _MOST_SECONDS, _too_large, _too_slow)
+
+
+def _too_slow() -> TooSlow:
+    return TooSlow(
+        f"No byte of the file came for {SILENCE_SECONDS:.0f} s, or not all of it within {_MOST_SECONDS:.0f} s, "
+        "and nothing was uploaded: send it again"
+    )
 
 
 def _too_large() -> TooLarge:

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from cli.api_client import ApiAway, ApiClient
 from cli.send_shapes import manner_of
-from worker.dlt.screen import Screen, Templates
+from worker.dlt.known import Templates
+from worker.dlt.screen import Screen
 from worker.dlt.templates import Category, Pattern, Registered, compile_template
 from worker.orders import Values
 from worker.rows import Reading

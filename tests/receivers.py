@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.http_servers import Headers, serving
 
 
 @dataclass(frozen=True)
@@ -86,35 +88,14 @@ class Receiver:
 def receiving(tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Receiver]:
     """One on this machine; with a TLS context, over https."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            reply = receiver.take({name.lower(): value for name, value in self.headers.items()}, body)
-            if reply.waits_for is not None:
-                reply.waits_for.wait(60)
-            self.send_response_only(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
+    receiver = Receiver(port, "http" if tls is None else "https")
 
-        def log_message(self, *_: object) -> None:
-            return
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, Headers]:
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        reply = receiver.take({name.lower(): value for name, value in request.headers.items()}, body)
+        if reply.waits_for is not None:
+            reply.waits_for.wait(60)
+        return reply.status, reply.headers
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            return  # who asked has gone away
-
-    server = Server(("127.0.0.1", port), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    receiver = Receiver(server.server_port, "http" if tls is None else "https")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(answer, port, tls) as receiver.port:
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

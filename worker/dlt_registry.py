@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from worker.columns import column, rows_of
-from worker.dlt.screen import Screen, Templates
+from worker.dlt.known import Templates
+from worker.dlt.screen import Screen
 from worker.dlt.templates import Category, Pattern, Registered, compile_template
 from worker.places import Place
 from worker.settings import settings

@@ -22,7 +22,15 @@ from worker.events import Told
 from worker.ids import new_id
 from worker.media import resolve
 from worker.orders import NOTHING_GIVEN, USUAL_MANNER, Manner, MessageOrder, Rejected
-from worker.places import Place, Schedule, find_place, find_places, manner_columns, schedule_of
+from worker.places import (
+    Place,
+    Schedule,
+    find_place,
+    find_places,
+    holds_texts_to_templates,
+    manner_columns,
+    schedule_of,
+)
 from worker.refusals import Refusal
 from worker.rows import BadRow, Checked, read_message
 from worker.states import State
@@ -70,9 +78,13 @@ class Draft:
 
 def enqueue_message(session: Session, order: MessageOrder) -> Accepted:
     """Store one message without a batch. Does not commit. Errors: Refusal."""
-    templates = read_templates(session)  # before the surface is locked: it may take seconds
+    templates = None
+    if order.template is not None or holds_texts_to_templates(session, order.surface):
+        templates = read_templates(session)  # before the surface is locked: it may take seconds
     place = find_place(session, order.surface)
-    row = _checked(session, place, order, screen_by(templates, place))
+    if templates is None and place.is_screened:  # only since
+        templates = read_templates(session)
+    row = _checked(session, place, order, None if templates is None else screen_by(templates, place))
     draft = _draft(place, order, row, _barred(session, place, [row]).get(row.recipient))
     store_messages(session, [draft])
     return draft.accepted

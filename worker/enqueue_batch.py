@@ -37,16 +37,6 @@ class SurfaceChanged(Conflict):
     """Rows were read by what the surface was before."""
 
 
-def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
-    """Store a batch and its messages, its few rows read while the surface is locked. Does not commit. Errors: Refusal,
-    naming the bad rows."""
-    place = find_place(session, order.surface)
-    order = resolved(session, order, place)
-    with Audience(order, place, MOST_ROWS, screen=screen_of(session, place)) as audience:
-        audience.add_all(order)
-        return _store(session, order, place, audience)
-
-
 def open_audience(
     session: Session, order: BatchOrder, most_rows: int = MOST_ROWS, make_file: Callable[[], IO[bytes]] = spooled_file
 ) -> tuple[BatchOrder, Audience]:
@@ -61,8 +51,8 @@ def open_audience(
 
 
 def enqueue_audience(session: Session, order: BatchOrder, audience: Audience) -> Accepted:
-    """The same as `enqueue_batch`, with the order resolved and all rows read. Errors: also SurfaceChanged, where they
-    would be read otherwise now; OSError of their file."""
+    """Store a batch and its messages, the order resolved and all its rows read. Does not commit. Errors: Refusal,
+    naming the bad rows; SurfaceChanged, where they would be read otherwise now; OSError of their file."""
     place = find_place(session, order.surface)
     if not audience.is_read_by(place):
         raise SurfaceChanged(

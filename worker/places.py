@@ -115,6 +115,9 @@ _FIND_PLACES = """
 """
 _FIND = sa.text(_FIND_PLACES)
 _FIND_FREE = sa.text(f"{_FIND_PLACES} SKIP LOCKED")
+_IS_SCREENED = sa.text("""
+    SELECT dlt <> :off FROM surface WHERE (name = :name OR id = CAST(:id AS uuid)) AND deleted_at IS NULL
+""")
 
 
 def find_place(session: Session, surface: str) -> Place:
@@ -123,6 +126,12 @@ def find_place(session: Session, surface: str) -> Place:
     if place is None:
         raise Refusal.of_field("surface", "there is no surface of this name or id: create it, or correct the reference")
     return place
+
+
+def holds_texts_to_templates(session: Session, surface: str) -> bool:
+    """Whether the place of this surface is screened, as it stands now: nothing is locked."""
+    values = {"name": surface, "id": _id_of(surface), "off": DltPolicy.OFF}
+    return session.execute(_IS_SCREENED, values).scalar_one_or_none() is True
 
 
 def find_places(session: Session, surfaces: Collection[str], *, only_free: bool = False) -> dict[str, Place]:

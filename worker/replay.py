@@ -5,10 +5,8 @@ decides who comes first, and one that is delivered after all meanwhile is found 
 and by the report that says so (worker/reports.py). All chunks are one transaction: docs/decisions/0018.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -17,66 +15,28 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 from uuid_utils import uuid7
 
-from worker import batch_sweeps, tally
-from worker.batch_sweeps import ALL, BEFORE_ALL
 from worker.columns import column, rows_of
 from worker.costs import Estimate, Total
 from worker.durations import format_duration
-from worker.gate import IS_IN_PLACE, SOURCE_HAS_ARRIVED, barred_by_consent
 from worker.ids import new_id
 from worker.models import Batch
-from worker.orders import NOTHING_GIVEN, Values
+from worker.orders import Values
 from worker.pace import fitting_count
 from worker.places import Place, Schedule, find_places, manner_columns, read_manner, schedule_of
-from worker.reasons import DELIVERED_LATE
 from worker.refusals import Conflict, NotFound, Refusal
 from worker.rendering import placeholders
+from worker.replay_choice import ALREADY_REPLAYED, IS_FALLBACK, Choice, Going, ReplayOrder, most_chosen
 from worker.segments import Segments, count
 from worker.sqlstates import LOCK_NOT_AVAILABLE, sqlstate
 from worker.states import State
 from worker.tally import Changes
 from worker.turns import Turns, time_for_turns
-from worker.words import Channel, MessageType, Origin
+from worker.words import Channel, Origin
 
-DEFAULT_STATES: Final = (State.FAILED, State.EXPIRED)
-ALREADY_REPLAYED: Final = "already_replayed"  # why one is left out; the others are reasons of messages, and states
-
-_CONTENT: Final = (  # of a batch
-    *("text", "mms", "transliteration", "language"),
-)
+_CONTENT: Final = ("text", "mms", "transliteration", "language")  # of a batch
 
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('replay ' || :batch, 0))")
 _LINKED = text("SELECT id FROM batch WHERE replay_of = :batch ORDER BY id DESC LIMIT 1")
-_END_OF_CHUNK = text("""
-    SELECT id FROM message WHERE batch_id = :batch AND id > :after ORDER BY id OFFSET :chunk - 1 LIMIT 1
-""")
-# What went in an MMS's place goes again as that MMS, and has its own fallback if need be (worker/fallbacks.py).
-_IS_FALLBACK: Final = f"m.origin = '{Origin.FALLBACK}'"
-# Why a message that would go is left out; asked only as far as needed. Of what was delivered late nobody knows any
-# more how it had ended: it is told of whatever was chosen.
-_CHOOSE = text(f"""
-    SELECT m.id, m.recipient, m.state, m.reason,
-        CASE WHEN {_IS_FALLBACK} THEN 1 ELSE coalesce(m.segment_count, CAST(:parts AS int), 1) END AS parts,
-        CASE WHEN NOT {_IS_FALLBACK} AND m.segment_count IS NULL THEN m.text END AS uncounted, CASE
-        WHEN m.state = '{State.DELIVERED}' THEN '{DELIVERED_LATE}'
-        WHEN (SELECT true FROM replayed WHERE source_message_id = m.id) THEN '{ALREADY_REPLAYED}'
-        WHEN {SOURCE_HAS_ARRIVED} THEN '{DELIVERED_LATE}'
-        WHEN m.state = '{State.UNCONFIRMED}' AND NOT CAST(:includes_unconfirmed AS bool) THEN '{State.UNCONFIRMED}'
-        ELSE (SELECT {barred_by_consent("CAST(:is_marketing AS bool)", "CAST(:needs_opt_in AS bool)")}
-              FROM (SELECT) AS one
-              LEFT JOIN consent c ON c.recipient = m.recipient AND c.credential_id = CAST(:credential AS uuid))
-    END AS left_out, CASE WHEN {IS_IN_PLACE}
-        THEN coalesce((SELECT root_id FROM replayed WHERE message_id = m.id), m.id) ELSE m.id END AS root_id
-    FROM message m
-    WHERE m.batch_id = :batch AND m.id > :after AND m.id <= :through AND (
-        m.state = '{State.DELIVERED}' AND m.reason = '{DELIVERED_LATE}'
-        OR m.state = ANY(CAST(:states AS text[]))
-        AND coalesce(m.reason = ANY(CAST(:error_names AS text[])), CAST(:error_names AS text[]) IS NULL)
-        AND coalesce(m.finished_at >= CAST(:since AS timestamptz), CAST(:since AS timestamptz) IS NULL)
-        AND coalesce(m.finished_at < CAST(:until AS timestamptz), CAST(:until AS timestamptz) IS NULL)
-    ) IS TRUE
-    ORDER BY m.id
-""")
 # Of these, who has been replayed by somebody else since is left out.
 _TAKE = text(f"""
     INSERT INTO replayed (source_message_id, message_id, root_id)
@@ -95,9 +55,9 @@ _REPLAY = text(f"""
         text, {", ".join((*_COPIED, *_COUNTS))}, principal_entity_id, content_template_id)
     SELECT v.message, :replay, :surface, :lane, '{Origin.REPLAY}', '{State.QUEUED}', false, 0, 0,
         v.at, v.leave_before, :expires_at, :validity, :now,
-        CASE WHEN NOT {_IS_FALLBACK} THEN m.text END,
+        CASE WHEN NOT {IS_FALLBACK} THEN m.text END,
         {", ".join(f"m.{name}" for name in _COPIED)},
-        {", ".join(f"CASE WHEN NOT {_IS_FALLBACK} THEN coalesce(m.{name}, v.{name}) END" for name in _COUNTS)},
+        {", ".join(f"CASE WHEN NOT {IS_FALLBACK} THEN coalesce(m.{name}, v.{name}) END" for name in _COUNTS)},
         CASE WHEN CAST(:entity AS text) IS NULL THEN m.principal_entity_id END,
         CASE WHEN CAST(:template AS text) IS NULL THEN m.content_template_id END
     FROM {rows_of(source="uuid", message="uuid", at="timestamptz", leave_before="timestamptz", **_COUNTS)} AS v
@@ -107,23 +67,6 @@ _LINKS = text("""
     SELECT (SELECT source_message_id FROM replayed WHERE message_id = :id) AS replay_of_message,
            (SELECT message_id FROM replayed WHERE source_message_id = :id) AS replayed_by
 """)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayOrder:
-    """What of a batch is to go out again, as asked for. `values` and `validity`: other ones than it had, or would have.
-
-    `error_names` are reasons; `since` and `until` (not itself included) bound when it ended. None: any.
-    """
-
-    batch_id: UUID
-    states: Sequence[State] = DEFAULT_STATES
-    error_names: Sequence[str] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    includes_unconfirmed: bool = False
-    validity: timedelta | None = None
-    values: Values = NOTHING_GIVEN  # DLT IDs only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,9 +114,9 @@ def preview(session: Session, order: ReplayOrder) -> Preview:
     way = _way(session, source, order)
     # A transaction that has locked a row is one that feeds wait for, and this one may take a while.
     session.rollback()
-    choice = _Choice(session, order, way)
+    choice = Choice(session, order, way.place, way.batch)
     segments, cost = 0, Estimate(session, way.place.lane_id)
-    for going in choice.chunks():
+    for going in way.in_time(choice.chunks()):
         segments += sum(row.parts for row in going)
         cost.add([(row.recipient, row.parts) for row in going])
     return Preview(
@@ -193,9 +136,9 @@ def replay(session: Session, order: ReplayOrder) -> Replay:
     _wait_for_others(session, order.batch_id)
     source = _find(session, order)
     way = _way(session, source, order)
-    choice = _Choice(session, order, way)
+    choice = Choice(session, order, way.place, way.batch)
     accepted = 0
-    for going in choice.chunks():
+    for going in way.in_time(choice.chunks()):
         written = _write(session, way, going, accepted)
         accepted += written
         if written < len(going):
@@ -268,6 +211,23 @@ class _Way:
         )
         return fitting_count(within, pace)
 
+    def in_time(self, chunks: Iterable[list[Going]]) -> Iterator[list[Going]]:
+        """Errors: Refusal, where at the batch's pace they would not leave in time."""
+        most, count_so_far = self.most, 0
+        for going in chunks:
+            count_so_far += len(going)
+            if most is not None and count_so_far > most:
+                raise self._too_many(most)
+            yield going
+
+    def _too_many(self, most: int) -> Refusal:
+        validity = format_duration(self.schedule.expires_at - self.schedule.begins_at)
+        return Refusal.of_field(
+            "validity_period",
+            f"at the batch's {self.batch.messages_per_second:,} messages a second {most:,} have their turns "
+            f"within {validity}, and more are to go: give a longer one, or choose fewer",
+        )
+
 
 def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
     """Through the source's surface as it is now, which stays locked. Errors: Conflict where it is gone; Refusal.
@@ -282,7 +242,7 @@ def _way(session: Session, source: Batch, order: ReplayOrder) -> _Way:
             "The surface of this batch was deleted, or its credential was: nothing of it can be replayed; send its "
             "messages in a new batch, through another surface"
         )
-    schedule = schedule_of(place, None, order.validity, _most_chosen(session, order))
+    schedule = schedule_of(place, None, order.validity, most_chosen(session, order))
     was = Values(
         principal_entity_id=source.principal_entity_id,
         content_template_id=source.content_template_id,
@@ -336,84 +296,7 @@ def _counts(takes: Segments | None) -> dict[str, Any]:
     }
 
 
-def _most_chosen(session: Session, order: ReplayOrder) -> int:
-    """By the tally, which knows nothing of when they ended, nor of who is left out."""
-    counts = tally.counts(session, [order.batch_id])[order.batch_id]
-    states = {*order.states, *([State.UNCONFIRMED] if order.includes_unconfirmed else [])}
-    return sum(
-        n
-        for (state, reason), n in counts.items()
-        if state in states and (order.error_names is None or reason in order.error_names)
-    )
-
-
-class _Going(NamedTuple):
-    """A message that goes again. `takes`: what its own text takes, where it had not been counted."""
-
-    id: UUID
-    recipient: str
-    root_id: UUID
-    parts: int
-    takes: Segments | None = None
-
-
-class _Choice:
-    """The messages of the source, chunk by chunk: those that go, and counted beside them those that are left out."""
-
-    def __init__(self, session: Session, order: ReplayOrder, way: _Way) -> None:
-        self.groups: Counter[tuple[State, str | None]] = Counter()
-        self.left_out: Counter[str] = Counter()
-        self._session = session
-        self._way = way
-        self._manner = read_manner(way.batch)
-        self._values = {
-            "batch": order.batch_id,
-            "parts": way.batch.segment_count,
-            "states": [*order.states, State.UNCONFIRMED],
-            "error_names": order.error_names,
-            "since": order.since,
-            "until": order.until,
-            "includes_unconfirmed": order.includes_unconfirmed,
-            "credential": way.place.credential_id,
-            "is_marketing": way.place.message_type == MessageType.MARKETING,
-            "needs_opt_in": way.place.needs_opt_in,
-        }
-
-    def chunks(self) -> Iterator[list[_Going]]:
-        """Errors: Refusal, where at the batch's pace they would not leave in time."""
-        after, most, going_count = BEFORE_ALL, self._way.most, 0
-        while after != ALL:
-            chunk = {"batch": self._values["batch"], "after": after, "chunk": batch_sweeps.CHUNK}
-            through = self._session.execute(_END_OF_CHUNK, chunk).scalar_one_or_none() or ALL
-            rows = self._session.execute(_CHOOSE, {**self._values, "after": after, "through": through}).all()
-            chosen = [row for row in rows if row.left_out is None]
-            going = [self._going(row) for row in chosen]
-            self.groups.update((State(row.state), row.reason) for row in chosen)
-            self.left_out.update(row.left_out for row in rows if row.left_out is not None)
-            going_count += len(going)
-            if most is not None and going_count > most:
-                raise self._too_many(most)
-            if going:
-                yield going
-            after = through
-
-    def _going(self, row: Any) -> _Going:
-        if row.uncounted is None:
-            return _Going(row.id, row.recipient, row.root_id, row.parts)
-        takes = count(row.uncounted, self._manner.language, self._manner.transliteration)
-        return _Going(row.id, row.recipient, row.root_id, takes.parts, takes)
-
-    def _too_many(self, most: int) -> Refusal:
-        schedule = self._way.schedule
-        validity = format_duration(schedule.expires_at - schedule.begins_at)
-        return Refusal.of_field(
-            "validity_period",
-            f"at the batch's {self._way.batch.messages_per_second:,} messages a second {most:,} have their turns "
-            f"within {validity}, and more are to go: give a longer one, or choose fewer",
-        )
-
-
-def _write(session: Session, way: _Way, going: Sequence[_Going], before: int) -> int:
+def _write(session: Session, way: _Way, going: Sequence[Going], before: int) -> int:
     """How many were written: not who has been replayed by somebody else since. `before`: how many of the batch were
     written already."""
     made = {row.id: uuid7() for row in going}

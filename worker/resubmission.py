@@ -38,9 +38,8 @@ def resubmit(
 
     They are of one submission: a resubmission has one parent, and goes by all the bulk IDs that this one went by. What
     may not leave now is in doubt again, and asked about once more before it goes, at the next opening where its window
-    has closed. The caller commits before anything
-    leaves. A crash before that commit leaves the attempts absent; one after it an open submission, which
-    recovery.abandon finds.
+    has closed. The caller commits before anything leaves. A crash before that commit leaves the attempts absent; one
+    after it an open submission, which recovery.abandon finds.
     """
     while (parent := session.execute(_ABSENT, {"lane": route.lane_id}).one_or_none()) is not None:
         ids = session.execute(_ATTEMPTS, {"submission": parent.id}).scalars().all()

@@ -37,7 +37,7 @@ from worker.csv_records import BadFile
 from worker.db import open_session
 from worker.dlt.exports import Export, Key, read_export
 from worker.dlt.templates import Category, Registered, compile_template
-from worker.dlt.verdict import Question, Verdict, judge
+from worker.dlt.verdict import Judge, Question, Verdict
 from worker.dlt_registry import read_templates, registered
 from worker.dlt_store import Imported
 from worker.models import DltTemplate
@@ -101,7 +101,7 @@ def match_text(caller: MayRead, posted: Annotated[Posted[MatchIn], Depends(JsonB
     with open_session(posted.engine) as session:
         question = _question(session, posted.body)
         session.rollback()  # the surface was locked
-        return _match_out(judge(read_templates(session), posted.body.text, question))
+        return _match_out(Judge(read_templates(session)).judge(posted.body.text, question))
 
 
 @router.post("/import", openapi_extra={"requestBody": {"required": True, "content": _FILE}})

@@ -19,7 +19,8 @@ from worker.db import open_session
 from worker.enqueue import Accepted
 from worker.metrics import replays_total
 from worker.orders import Values
-from worker.replay import DEFAULT_STATES, Preview, Replay, ReplayOrder
+from worker.replay import Preview, Replay
+from worker.replay_choice import DEFAULT_STATES, ReplayOrder
 from worker.sentences import explain
 from worker.states import State
 

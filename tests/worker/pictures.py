@@ -6,9 +6,8 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from tests.factories import ENTITY, TEMPLATE, MadeLane, make_lane
-from tests.worker.sends import rows
+from tests.worker.sends import enqueue_batch, rows
 from tests.worker.steps import answer, assert_tally_is_exact, message, state, took
-from worker.enqueue_batch import enqueue_batch
 from worker.mms import Mms, Part
 from worker.models import Lane, Message, Surface
 from worker.orders import BatchOrder, Row, Values

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from worker.enqueue import Accepted
+from worker.enqueue_batch import enqueue_audience, open_audience
 from worker.models import Credential, Lane, Surface
-from worker.orders import USUAL_MANNER, Row, Values
+from worker.orders import USUAL_MANNER, BatchOrder, Row, Values
 from worker.places import Place
 from worker.words import Channel
 
@@ -55,3 +57,11 @@ def place(**given: object) -> Place:
         "fallback_sender": None,
     }
     return Place(**{**values, **given})  # type: ignore[arg-type]
+
+
+def enqueue_batch(session: Session, order: BatchOrder) -> Accepted:
+    """With its rows in hand, as the API takes a JSON body. Ends the transaction before; does not commit its own."""
+    order, audience = open_audience(session, order)
+    with audience:
+        audience.add_all(order)
+        return enqueue_audience(session, order, audience)

@@ -56,6 +56,7 @@ def test_two_claims_at_once_never_share_a_message(
         "UPDATE batch SET move_to = now()",
         "UPDATE message SET expires_at = now() + interval '0.9 seconds'",
         "UPDATE message SET next_attempt_at = now() + interval '1 minute'",
+        "UPDATE message SET leave_before = now() + interval '0.9 seconds'",
         "UPDATE lane SET kind = 'account'",
         "UPDATE message SET state = 'sent'",
     ],

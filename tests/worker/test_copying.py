@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session, select
 
-from tests.worker.sends import TO, configure
+from tests.worker.sends import TO, configure, enqueue_batch
 from worker.copying import SharedColumns, copy_messages, own_part
-from worker.enqueue_batch import enqueue_batch
 from worker.ids import new_id
 from worker.models import Message
 from worker.orders import NOTHING_GIVEN, BatchOrder, Row, Values

@@ -7,10 +7,9 @@ import pytest
 from sqlmodel import Session, select
 
 from tests.factories import MadeLane, make_lane
-from tests.worker.sends import TO, configure, rows
+from tests.worker.sends import TO, configure, enqueue_batch, rows
 from tests.worker.steps import assert_tally_is_exact, consented, took
 from worker.enqueue import Draft, draft_messages, enqueue_message, store_messages
-from worker.enqueue_batch import enqueue_batch
 from worker.models import Batch, Lane, Message, Surface
 from worker.orders import BatchOrder, MessageOrder, Row, Values
 from worker.refusals import Refusal

@@ -11,14 +11,14 @@ from sqlalchemy import text
 from sqlmodel import Session, SQLModel, select
 
 from tests.factories import MadeLane, make_window
-from tests.worker.sends import configure
+from tests.worker.sends import configure, enqueue_batch
 from tests.worker.steps import accepted as accepted_by
 from tests.worker.steps import assert_tally_is_exact, change, consented, steered, took
 from worker import pace, steering
 from worker.audience import Audience
 from worker.db import database_now
 from worker.enqueue import Accepted
-from worker.enqueue_batch import enqueue_audience, enqueue_batch
+from worker.enqueue_batch import enqueue_audience
 from worker.hours import parse_hours
 from worker.models import Batch, Message, RejectedRow
 from worker.orders import BatchOrder, Manner, Rejected, Row, Values

@@ -54,7 +54,8 @@ from worker.locking import lock
 from worker.mms import Mms
 from worker.models import Event
 from worker.orders import Manner, MessageOrder, Row, Values
-from worker.replay import ALREADY_REPLAYED, ReplayOrder, replay
+from worker.replay import replay
+from worker.replay_choice import ALREADY_REPLAYED, ReplayOrder
 from worker.reports import apply_reports
 from worker.segments import count
 from worker.settings import settings

@@ -58,7 +58,8 @@ from worker.mms import Mms
 from worker.models import Batch, Message
 from worker.orders import Row
 from worker.refusals import Conflict
-from worker.replay import ALREADY_REPLAYED, ReplayOrder, preview, replay
+from worker.replay import preview, replay
+from worker.replay_choice import ALREADY_REPLAYED, ReplayOrder
 from worker.reports import apply_reports
 from worker.settings import settings
 from worker.states import State

@@ -2,15 +2,16 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from cli.ports import free_port
+from tests.http_servers import Headers, serving
 from tests.processes import wait_for
 from worker import link_check
 from worker.link_check import MOST_LINKS, check_links, refuse_bad_links
@@ -28,11 +29,11 @@ WELL = Found(None, "image/jpeg")
 class FileServer:
     """Answers each method with a status and headers, and no body. `asked`: the methods, in order."""
 
-    port: int
-    answers: dict[str, tuple[int, Mapping[str, str]]]
+    answers: dict[str, tuple[int, Headers]]
+    port: int = 0
     waits_for: threading.Event | None = None
     asked: list[str] = field(default_factory=list)
-    headers: list[Mapping[str, str]] = field(default_factory=list)
+    headers: list[Headers] = field(default_factory=list)
 
     @property
     def host(self) -> str:
@@ -44,48 +45,24 @@ class FileServer:
 
 
 @contextmanager
-def serving(
-    head: tuple[int, Mapping[str, str]] = (200, JPEG), get: tuple[int, Mapping[str, str]] = (200, JPEG)
+def files_served(
+    head: tuple[int, Headers] = (200, JPEG), get: tuple[int, Headers] = (200, JPEG)
 ) -> Iterator[FileServer]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.reply()
+    files = FileServer({"HEAD": head, "GET": get})
 
-        def do_GET(self) -> None:
-            self.reply()
-
-        def reply(self) -> None:
-            files.asked.append(self.command)
-            files.headers.append(dict(self.headers))
-            if files.waits_for is not None:
-                files.waits_for.wait(60)
-            status, headers = files.answers[self.command]
-            self.send_response_only(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            return  # who asked has gone away
-
-    server = Server(("127.0.0.1", 0), Handler)
-    files = FileServer(server.server_port, {"HEAD": head, "GET": get})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield files
-    finally:
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, Headers]:
+        files.asked.append(request.command)
+        files.headers.append(dict(request.headers))
         if files.waits_for is not None:
-            files.waits_for.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+            files.waits_for.wait(60)
+        return files.answers[request.command]
+
+    with serving(answer) as files.port:
+        try:
+            yield files
+        finally:
+            if files.waits_for is not None:
+                files.waits_for.set()
 
 
 def fault_of(url: str, *allowed: str) -> str | None:
@@ -93,7 +70,7 @@ def fault_of(url: str, *allowed: str) -> str | None:
 
 
 def test_a_file_that_is_there_is_asked_for_by_its_head_alone() -> None:
-    with serving() as files:
+    with files_served() as files:
         assert fault_of(files.url, files.host) is None
     assert files.asked == ["HEAD"]
 
@@ -128,10 +105,8 @@ def test_the_media_of_the_sandbox(sandbox: str, name: str, fault: str | None) ->
     ],
     ids=["whole", "a part", "a part of who knows", "a part of too much", "refused", "no such part"],
 )
-def test_where_a_head_is_refused_a_byte_is_asked_for(
-    status: int, get: tuple[int, Mapping[str, str]], fault: str | None
-) -> None:
-    with serving((status, {}), get) as files:
+def test_where_a_head_is_refused_a_byte_is_asked_for(status: int, get: tuple[int, Headers], fault: str | None) -> None:
+    with files_served((status, {}), get) as files:
         found = fault_of(files.url, files.host)
     assert files.asked == ["HEAD", "GET"]
     assert files.headers[1]["Range"] == "bytes=0-0"
@@ -140,14 +115,14 @@ def test_where_a_head_is_refused_a_byte_is_asked_for(
 
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 404, 410, 429, 500, 503])
 def test_anything_but_2xx_is_a_fault(status: int) -> None:
-    with serving((status, {}), (200, JPEG)) as files:
+    with files_served((status, {}), (200, JPEG)) as files:
         assert f"HTTP {status}" in str(fault_of(files.url, files.host))
     assert files.asked == ["HEAD"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_told_and_not_followed(status: int) -> None:
-    with serving() as elsewhere, serving((status, {"Location": elsewhere.url})) as files:
+    with files_served() as elsewhere, files_served((status, {"Location": elsewhere.url})) as files:
         fault = str(fault_of(files.url, files.host, elsewhere.host))
         assert elsewhere.asked == []
     assert fault.startswith(f"leads on to {elsewhere.url} (HTTP {status})")
@@ -155,7 +130,7 @@ def test_a_redirect_is_told_and_not_followed(status: int) -> None:
 
 @pytest.mark.parametrize("target", ["", "http://a/\u00e9"], ids=["nowhere", "unreadable"])
 def test_a_redirect_that_cannot_be_shown_leads_elsewhere(target: str) -> None:
-    with serving((302, {"Location": target})) as files:
+    with files_served((302, {"Location": target})) as files:
         assert str(fault_of(files.url, files.host)).startswith("leads on elsewhere (HTTP 302)")
 
 
@@ -174,8 +149,8 @@ def test_a_redirect_that_cannot_be_shown_leads_elsewhere(target: str) -> None:
     ],
     ids=["a web page", "no type", "empty", "too large", "as large as may be", "no length"],
 )
-def test_type_and_length_must_fit(headers: Mapping[str, str], fault: str | None) -> None:
-    with serving((200, headers)) as files:
+def test_type_and_length_must_fit(headers: Headers, fault: str | None) -> None:
+    with files_served((200, headers)) as files:
         found = fault_of(files.url, files.host)
     assert found is None if fault is None else fault in str(found)
 
@@ -205,7 +180,7 @@ def test_a_host_that_is_not_named_is_not_asked(monkeypatch: pytest.MonkeyPatch) 
         return [(0, 0, 0, "", (address, port)) for address in ("1.1.1.1", "127.0.0.1")]
 
     monkeypatch.setattr(socket, "getaddrinfo", found)  # no public name leads inwards for us
-    with serving() as files:
+    with files_served() as files:
         fault = fault_of(f"https://media.example.com:{files.port}/a.jpg")
         assert str(fault).startswith("leads to an address that is not public")
         assert str(fault_of(files.url)).startswith("must begin with https://")
@@ -214,14 +189,14 @@ def test_a_host_that_is_not_named_is_not_asked(monkeypatch: pytest.MonkeyPatch) 
 
 def test_who_does_not_answer_in_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_check, "LINK_SECONDS", 0.3)
-    with serving() as files:
+    with files_served() as files:
         files.waits_for = threading.Event()
         assert fault_of(files.url, files.host) == "is not answered within 0.3 s"
 
 
 def test_all_links_of_a_message_are_asked_side_by_side() -> None:
     """Each answer waits until all have been asked for."""
-    with serving() as files:
+    with files_served() as files:
         all_here = threading.Barrier(MOST_LINKS)
 
         class AllHere(threading.Event):
@@ -258,7 +233,7 @@ def test_no_server_and_no_http_are_told() -> None:
 
 def test_a_good_link_is_asked_once_and_a_bad_one_each_time() -> None:
     memory = LinkMemory()
-    with serving() as files:
+    with files_served() as files:
         for _ in range(3):
             assert check_links([files.url, files.url], [files.host], memory) == {files.url: WELL}
         assert files.asked == ["HEAD"]
@@ -311,7 +286,7 @@ class CountedMemory(LinkMemory):
 def test_many_who_ask_at_the_same_time_get_the_answer_to_one_request(status: int) -> None:
     memory = CountedMemory()
     found: list[dict[str, Found]] = []
-    with serving((status, JPEG)) as files:
+    with files_served((status, JPEG)) as files:
         files.waits_for = threading.Event()
         threads = in_threads(*[lambda: found.append(check_links([files.url], [files.host], memory))] * 5)
         wait_for(lambda: len(memory.waiting) == 4, 5)
@@ -367,7 +342,7 @@ def test_who_has_waited_long_enough_for_another_is_told() -> None:
 
 
 def test_each_bad_link_is_a_fault_of_its_part(fresh_settings: Settings) -> None:
-    with serving() as files:
+    with files_served() as files:
         fresh_settings.allowed_media_hosts.append(files.host)
         text, good = Part("text", "Look"), Part("url", files.url)
         refuse_bad_links(Mms(parts=(text, good)))
@@ -381,7 +356,7 @@ def test_each_bad_link_is_a_fault_of_its_part(fresh_settings: Settings) -> None:
 
 @pytest.mark.parametrize("content_type", [None, "image/jpeg"])
 def test_a_link_of_the_type_that_is_said_or_of_none_is_good(fresh_settings: Settings, content_type: str | None) -> None:
-    with serving((200, {"Content-Type": "image/JPG; q=1"})) as files:
+    with files_served((200, {"Content-Type": "image/JPG; q=1"})) as files:
         fresh_settings.allowed_media_hosts.append(files.host)
         refuse_bad_links(Mms(parts=(Part("url", files.url, content_type=content_type),)))
 
@@ -389,7 +364,7 @@ def test_a_link_of_the_type_that_is_said_or_of_none_is_good(fresh_settings: Sett
 def test_a_link_of_another_type_than_is_said_is_a_fault_of_that_also_where_it_is_remembered(
     fresh_settings: Settings,
 ) -> None:
-    with serving() as files:
+    with files_served() as files:
         fresh_settings.allowed_media_hosts.append(files.host)
         for _ in range(2):
             with pytest.raises(Refusal) as refused:

@@ -35,7 +35,8 @@ from worker.log_budget import LogBudget
 from worker.look_plans import Look
 from worker.lookups import Lookups
 from worker.models import DeliveryReport, Message
-from worker.replay import ReplayOrder, replay
+from worker.replay import replay
+from worker.replay_choice import ReplayOrder
 from worker.reports import apply_reports
 from worker.settings import Settings
 

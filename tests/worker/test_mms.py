@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import Session, col, select
 
-from tests.worker.sends import TO, configure
+from tests.worker.sends import TO, configure, enqueue_batch
 from worker import rows
 from worker.enqueue import enqueue_message
-from worker.enqueue_batch import enqueue_batch
 from worker.mms import (
     KINDS,
     MOST_IN_ALL,

@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 
-from tests.worker.sends import NOW, TO, configure, place, rows
+from tests.worker.sends import NOW, TO, configure, enqueue_batch, place, rows
 from worker.enqueue import enqueue_message
-from worker.enqueue_batch import enqueue_batch
 from worker.models import Batch, Lane, Message
 from worker.orders import BatchOrder, MessageOrder, Values
 from worker.places import Schedule, find_place, find_places, schedule_of

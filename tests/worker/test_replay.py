@@ -37,7 +37,8 @@ from worker.ids import new_id
 from worker.models import Batch, Message, Replayed
 from worker.orders import Values
 from worker.refusals import Conflict, NotFound, Refusal
-from worker.replay import Replay, ReplayOrder, links, preview, replay
+from worker.replay import Replay, links, preview, replay
+from worker.replay_choice import ReplayOrder
 from worker.segments import count
 from worker.states import FINAL, LIVE, State
 from worker.tally import Changes

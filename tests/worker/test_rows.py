@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlmodel import Session, select
 
-from tests.worker.sends import TO, configure, rows
+from tests.worker.sends import TO, configure, enqueue_batch, rows
 from worker.enqueue import enqueue_message
-from worker.enqueue_batch import enqueue_batch
 from worker.models import Message
 from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Rejected, Row, Values
 from worker.refusals import Refusal

@@ -3,8 +3,8 @@
 ids, templates         what can be registered
 matching, differences  whether a text fits, and where it departs
 choice, composing      finding a template, filling one
-registries             those in memory
-rules, screen          what may be used through a surface, and what is said of the texts that go through it
-verdict                what is told to somebody who asks about one text
+known, registries      those in memory
+rules, verdict         what may be used for a message, and what scrubbing would say of its text
+screen                 what is said of the texts that go through one surface
 columns, exports       an operator portal's list
 """

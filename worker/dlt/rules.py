@@ -1,4 +1,4 @@
-"""India DLT: whether a template may be used for a message, its text included. Pure.
+"""India DLT: whether a template may be used for a message, whatever its text. Pure.
 
 Which category may go through which message type is ours: promotional and service explicit templates under marketing,
 all but promotional ones under transactional. The form of headers (promotional ones are said to be numeric) is not
@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.dlt.faults import DltFault
-from worker.dlt.matching import Fit, Misfit, fit
-from worker.dlt.templates import Category, Pattern, Registered
+from worker.dlt.templates import Category, Registered
 from worker.words import MessageType
 
 ALLOWED_CATEGORIES: Mapping[MessageType, frozenset[Category]] = {
@@ -27,14 +26,6 @@ class Breach:
 
     fault: DltFault
     sentence: str
-
-
-def check(
-    pattern: Pattern, *, sender: str, entity_id: str, message_type: MessageType, text: str, most_variable: int
-) -> Fit | Misfit | Breach:
-    """What scrubbing would say of the message: the first rule that it breaks, else how the text fits."""
-    breach = breach_of(pattern.template, sender=sender, entity_id=entity_id, message_type=message_type)
-    return breach or fit(pattern, text, most_variable)
 
 
 def breach_of(template: Registered, *, sender: str, entity_id: str, message_type: MessageType) -> Breach | None:

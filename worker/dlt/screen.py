@@ -4,28 +4,19 @@ A text that names its template is held against that one; any other finds its tem
 principal entity that the surface's sender and message type may use.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.dlt.choice import Registry
 from worker.dlt.composing import BadValues, compose
-from worker.dlt.faults import DltFault
-from worker.dlt.matching import Fit, Misfit
-from worker.dlt.registries import Registries
-from worker.dlt.rules import Breach, breach_of, check, may_go
-from worker.dlt.templates import Category, Pattern, Registered
+from worker.dlt.known import Templates
+from worker.dlt.templates import Registered
+from worker.dlt.verdict import Judge, Question, Verdict
 from worker.orders import Values
 from worker.words import DltPolicy, MessageType
 
 _MOST_REMEMBERED = 1_000  # texts: of a batch that has one text for all, it is looked at once
-_MOST_HELD = 20_000  # templates in registries together; or four times as many as there are
 _MOST_NAMED = 5  # of templates that a reference means
 _IMPORT = "import the operator's list with POST /v1/dlt-templates/import"
-
-
-_Kind = tuple[tuple[str, ...], Category]  # a template's headers and category
-_Set = tuple[str, frozenset[_Kind]]  # of an entity's templates those of these kinds
 
 
 class Unfit(Exception):
@@ -45,72 +36,6 @@ class Composed:
     values: Values
 
 
-class Templates:
-    """Every registered template, read once for many screens, in as many threads."""
-
-    def __init__(self, patterns: Iterable[Pattern], most_variable: int, former: "Templates | None" = None) -> None:
-        """`most_variable`: characters that one value may have. `former`: those that these take the place of. What was
-        asked of them is made ready, so that nobody waits for it later who holds a lock."""
-        self.most_variable = most_variable
-        self._of_entity: dict[str, list[Pattern]] = defaultdict(list)
-        self._by_id: dict[str, list[Pattern]] = defaultdict(list)
-        self._by_name: dict[str, list[Pattern]] = defaultdict(list)
-        # By what decides who may use them: an entity has few such kinds, and many templates of each.
-        self._alike: dict[str, dict[_Kind, list[Pattern]]] = defaultdict(lambda: defaultdict(list))
-        for pattern in patterns:
-            template = pattern.template
-            self._of_entity[template.entity_id].append(pattern)
-            self._by_id[template.template_id].append(pattern)
-            self._by_name[template.name].append(pattern)
-            self._alike[template.entity_id][template.headers, template.category].append(pattern)
-        count = sum(map(len, self._of_entity.values()))
-        self._registries: Registries[_Set] = Registries(max(_MOST_HELD, 4 * count))
-        if former is not None and former.most_variable == most_variable:
-            for key, registry in former._registries.held():
-                self._take_over(former, key, registry)
-
-    def of_entity(self, entity_id: str) -> list[Pattern]:
-        return self._of_entity.get(entity_id, [])
-
-    def registered(self, entity_id: str, template_id: str) -> Pattern | None:
-        found = self._by_id.get(template_id, ())
-        return next((it for it in found if it.template.entity_id == entity_id), None)
-
-    def named(self, reference: str, entity_id: str | None) -> list[Pattern]:
-        """Those of this content template ID, or else of this name, of the entity where one is given."""
-        for known in (self._by_id, self._by_name):
-            found = [it for it in known.get(reference, ()) if entity_id is None or it.template.entity_id == entity_id]
-            if found:
-                return found
-        return []
-
-    def usable(self, entity_id: str, sender: str | None = None, message_type: MessageType | None = None) -> Registry:
-        """Of an entity's templates those that may go under this header, with this message type. What is None bars
-        none."""
-        kinds = (
-            kind
-            for kind, alike in self._alike.get(entity_id, {}).items()
-            if may_go(alike[0].template, sender=sender, message_type=message_type)
-        )
-        return self._registry(entity_id, frozenset(kinds))
-
-    def _registry(self, entity_id: str, kinds: frozenset[_Kind]) -> Registry:
-        alike = self._alike.get(entity_id, {})
-        return self._registries.get(
-            (entity_id, kinds),
-            lambda: Registry((pattern for kind in kinds for pattern in alike[kind]), self.most_variable),
-        )
-
-    def _take_over(self, former: "Templates", key: _Set, registry: Registry) -> None:
-        entity_id, kinds = key
-        here, there = self._alike.get(entity_id, {}), former._alike.get(entity_id, {})
-        wanted = frozenset(here) if kinds == there.keys() else kinds & here.keys()
-        if wanted == kinds and all(here[kind] == there[kind] for kind in kinds):
-            self._registries.get(key, lambda: registry)
-        else:
-            self._registry(entity_id, wanted)
-
-
 class Screen:
     """One surface's. What it said of a text it remembers, for its many other recipients."""
 
@@ -120,7 +45,7 @@ class Screen:
         self._templates = templates
         self._sender = sender
         self._message_type = message_type
-        self._usable: dict[str, Registry] = {}  # by entity
+        self._judge = Judge(templates)
         self._said: dict[tuple[str, str | None, str | None], Values | Unfit | None] = {}
 
     def screen(self, text: str, values: Values) -> Values | None:
@@ -157,52 +82,14 @@ class Screen:
                 "principal_entity_id",
                 "is missing, which every text to India needs: set it on the surface or credential",
             )
-        if values.content_template_id is not None:
-            return self._look_at_named(text, entity_id, values.content_template_id)
-        if not self._templates.of_entity(entity_id):
-            return Unfit("text", f"no template of principal entity {entity_id} is known here: {_IMPORT}")
-        chosen = self._usable_of(entity_id).choose(text)
-        if chosen is not None:
-            return Values(content_template_id=chosen.template.template_id)
-        return self._nearest(text, entity_id)
-
-    def _look_at_named(self, text: str, entity_id: str, template_id: str) -> Unfit | None:
-        pattern = self._templates.registered(entity_id, template_id)
-        if pattern is None:
-            return Unfit(
-                "content_template_id",
-                f"no template {template_id} of principal entity {entity_id} is known here: correct it, or {_IMPORT}",
-            )
-        outcome = check(
-            pattern,
-            sender=self._sender,
-            entity_id=entity_id,
-            message_type=self._message_type,
-            text=text,
-            most_variable=self._templates.most_variable,
+        named = values.content_template_id
+        question = Question(
+            entity_id=entity_id, sender=self._sender, message_type=self._message_type, template_id=named
         )
-        return None if isinstance(outcome, Fit) else _unfit(outcome, pattern.template)
-
-    def _nearest(self, text: str, entity_id: str) -> Unfit:
-        """Why none fits: a rule that the fitting one breaks, else where it departs from the one it is most like."""
-        everything = self._templates.usable(entity_id)
-        chosen = everything.choose(text)
-        if chosen is not None:
-            breach = breach_of(
-                chosen.template, sender=self._sender, entity_id=entity_id, message_type=self._message_type
-            )
-            assert breach is not None  # else it had been chosen before
-            return _unfit(breach, chosen.template)
-        nearest = self._usable_of(entity_id).nearest(text) or everything.nearest(text)
-        assert nearest is not None  # there are templates, and it fits none
-        return _unfit(nearest.misfit, nearest.template, is_nearest=True)
-
-    def _usable_of(self, entity_id: str) -> Registry:
-        registry = self._usable.get(entity_id)
-        if registry is None:
-            registry = self._templates.usable(entity_id, self._sender, self._message_type)
-            self._usable[entity_id] = registry
-        return registry
+        verdict = self._judge.judge(text, question)
+        if verdict.template is None or not verdict.fits:
+            return _unfit(verdict, question)
+        return None if named else Values(content_template_id=verdict.template.template_id)
 
 
 def _ambiguous(templates: Sequence[Registered]) -> Unfit:
@@ -219,8 +106,12 @@ def _ambiguous(templates: Sequence[Registered]) -> Unfit:
     return Unfit("template", f"is the name of {len(templates)} templates: give the content template ID, one of {ids}")
 
 
-def _unfit(outcome: Misfit | Breach, template: Registered, *, is_nearest: bool = False) -> Unfit:
-    code = f"DLT error {outcome.fault.number} {outcome.fault}"
-    which = f"; the nearest template is {template.name} ({template.template_id})" if is_nearest else ""
-    field = "content_template_id" if outcome.fault is DltFault.OF_ANOTHER_ENTITY else "text"
-    return Unfit(field, f"{outcome.sentence} ({code}{which})")
+def _unfit(verdict: Verdict, question: Question) -> Unfit:
+    of = f"of principal entity {question.entity_id} is known here"
+    if verdict.fault is None and question.template_id is not None:
+        return Unfit("content_template_id", f"no template {question.template_id} {of}: correct it, or {_IMPORT}")
+    if verdict.fault is None:
+        return Unfit("text", f"no template {of}: {_IMPORT}")
+    nearest = verdict.nearest
+    which = f"; the nearest template is {nearest.name} ({nearest.template_id})" if nearest is not None else ""
+    return Unfit("text", f"{verdict.sentence} (DLT error {verdict.fault.number} {verdict.fault}{which})")

@@ -1,15 +1,15 @@
-"""India DLT: what scrubbing would say of one text, in all its parts, for people and programs that ask. Pure.
+"""India DLT: what scrubbing would say of one text, in all its parts. Pure.
 
-Sends are judged by screen.py, from the same rules and in the same order.
+People and programs that ask are told it as it is; sends are held to it by screen.py.
 """
 
 from dataclasses import dataclass
 
-from worker.dlt.choice import Chosen
+from worker.dlt.choice import Chosen, Registry
 from worker.dlt.faults import DltFault
+from worker.dlt.known import Templates
 from worker.dlt.matching import Fit, Misfit, fit
 from worker.dlt.rules import Breach, breach_of
-from worker.dlt.screen import Templates
 from worker.dlt.templates import Pattern, Registered
 from worker.words import MessageType
 
@@ -42,24 +42,38 @@ class Verdict:
         return self.sentence is None
 
 
-def judge(templates: Templates, text: str, question: Question) -> Verdict:
-    if question.template_id is not None:
-        pattern = templates.registered(question.entity_id, question.template_id)
-        if pattern is None:
-            said = f"No template {question.template_id} of principal entity {question.entity_id} is known here."
-            return Verdict(sentence=said)
-        return _held_against(pattern, text, question, templates.most_variable)
-    if not templates.of_entity(question.entity_id):
-        return Verdict(sentence=f"No template of principal entity {question.entity_id} is known here.")
-    usable = templates.usable(question.entity_id, question.sender, question.message_type)
-    if (chosen := usable.choose(text)) is not None:
-        return Verdict(template=chosen.template, values=chosen.values)
-    everything = templates.usable(question.entity_id)
-    if (chosen := everything.choose(text)) is not None:
-        return _barred(chosen, question)
-    nearest = usable.nearest(text) or everything.nearest(text)
-    assert nearest is not None  # there are templates, and it fits none
-    return _departing(nearest.misfit, nearest=nearest.template)
+class Judge:
+    """By these templates. Those that it once found usable it keeps, whatever else is asked of them meanwhile."""
+
+    def __init__(self, templates: Templates) -> None:
+        self._templates = templates
+        self._usable: dict[tuple[str, str | None, MessageType | None], Registry] = {}
+
+    def judge(self, text: str, question: Question) -> Verdict:
+        if question.template_id is not None:
+            pattern = self._templates.registered(question.entity_id, question.template_id)
+            if pattern is None:
+                said = f"No template {question.template_id} of principal entity {question.entity_id} is known here."
+                return Verdict(sentence=said)
+            return _held_against(pattern, text, question, self._templates.most_variable)
+        if not self._templates.of_entity(question.entity_id):
+            return Verdict(sentence=f"No template of principal entity {question.entity_id} is known here.")
+        usable = self._usable_for(question)
+        if (chosen := usable.choose(text)) is not None:
+            return Verdict(template=chosen.template, values=chosen.values)
+        everything = self._templates.usable(question.entity_id)
+        if (chosen := everything.choose(text)) is not None:
+            return _barred(chosen, question)
+        nearest = usable.nearest(text) or everything.nearest(text)
+        assert nearest is not None  # there are templates, and it fits none
+        return _departing(nearest.misfit, nearest=nearest.template)
+
+    def _usable_for(self, question: Question) -> Registry:
+        key = (question.entity_id, question.sender, question.message_type)
+        registry = self._usable.get(key)
+        if registry is None:
+            registry = self._usable[key] = self._templates.usable(*key)
+        return registry
 
 
 def _held_against(pattern: Pattern, text: str, question: Question, most: int) -> Verdict:

@@ -52,7 +52,8 @@ from worker.infobip.answers import Answer
 from worker.infobip.reports import parse_item
 from worker.lanes import read_route
 from worker.lookups import Lookups
-from worker.replay import ReplayOrder, replay
+from worker.replay import replay
+from worker.replay_choice import ReplayOrder
 from worker.reports import apply_reports
 from worker.resubmission import resubmit
 from worker.sending import Dispatcher

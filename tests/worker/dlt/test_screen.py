@@ -8,18 +8,19 @@ import pytest
 from sqlmodel import Session, col, select
 
 from tests.factories import ENTITY, TEMPLATE
-from tests.worker.sends import TO, configure
+from tests.worker.sends import TO, configure, enqueue_batch
 from worker import dlt_store, enqueue
-from worker.dlt import screen as screens
+from worker.dlt import known
 from worker.dlt.choice import Registry
-from worker.dlt.screen import Screen, Templates, Unfit
+from worker.dlt.known import Templates
+from worker.dlt.screen import Screen, Unfit
 from worker.dlt.templates import Category, Registered, compile_template
 from worker.dlt_registry import read_templates, templates_if_compiled
 from worker.enqueue import Draft, draft_messages, enqueue_message
-from worker.enqueue_batch import enqueue_batch
 from worker.mms import Mms, Part
-from worker.models import Batch, DltTemplate, Message
+from worker.models import Batch, DltTemplate, Message, Surface
 from worker.orders import NOTHING_GIVEN, BatchOrder, MessageOrder, Row, Values
+from worker.places import holds_texts_to_templates
 from worker.refusals import Refusal
 from worker.rows import BadRow, Reading, RowReader
 from worker.words import DltPolicy, MessageType
@@ -137,7 +138,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return registry(*given)
 
     monkeypatch.setattr(Screen, "_look", looked)
-    monkeypatch.setattr(screens, "Registry", read)
+    monkeypatch.setattr(known, "Registry", read)
     return calls
 
 
@@ -364,6 +365,40 @@ def test_a_group_asks_for_no_templates_where_nothing_is_held_to_them(
     monkeypatch.setattr(enqueue, "templates_if_compiled", asked.append)
     (draft,) = draft_messages(session, [MessageOrder(surface="otp", to=TO, text=WRONG)])
     assert (type(draft), asked) == (Draft, [])
+
+
+def test_a_single_send_waits_for_no_templates_where_nothing_is_held_to_them(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a change of templates reading them takes seconds."""
+    surface(session, "off")
+    store(session)
+    asked: list[Session] = []
+    monkeypatch.setattr(enqueue, "read_templates", lambda own: asked.append(own) or read_templates(own))
+    enqueue_message(session, MessageOrder(surface="otp", to=TO, text=WRONG))
+    assert asked == []
+    enqueue_message(session, MessageOrder(surface="otp", to=TO, template="order", template_variables=("A-1",)))
+    assert asked == [session]
+
+
+def test_a_surface_turned_on_meanwhile_holds_the_text_to_its_templates(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surface(session)
+    store(session)
+    monkeypatch.setattr(enqueue, "holds_texts_to_templates", lambda *_: False)  # as it was when this was asked
+    with pytest.raises(Refusal):
+        enqueue_message(session, MessageOrder(surface="otp", to=TO, text=WRONG))
+
+
+@pytest.mark.parametrize(("dlt", "is_held"), [("off", False), ("warn", True), ("enforce", True)])
+def test_a_surface_is_asked_by_its_name_or_id_whether_it_holds_texts_to_templates(
+    session: Session, dlt: str, is_held: bool
+) -> None:
+    surface(session, dlt)
+    (of,) = session.exec(select(Surface)).all()
+    assert [holds_texts_to_templates(session, one) for one in ("otp", str(of.id))] == [is_held, is_held]
+    assert not holds_texts_to_templates(session, "another")
 
 
 def test_a_single_send_that_is_doubtful_says_so(session: Session) -> None:

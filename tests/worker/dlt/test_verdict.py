@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from worker.dlt.faults import DltFault
-from worker.dlt.screen import Screen, Templates, Unfit
+from worker.dlt.known import Templates
+from worker.dlt.screen import Screen, Unfit
 from worker.dlt.templates import Category, Registered, compile_template
-from worker.dlt.verdict import Question, Verdict, judge
+from worker.dlt.verdict import Judge, Question, Verdict
 from worker.orders import Values
 from worker.words import DltPolicy, MessageType
 
@@ -40,7 +41,7 @@ def test_answer_is_what_a_send_would_meet(
     text: str, sender: str, message_type: MessageType, template_id: str | None, entity_id: str
 ) -> None:
     question = Question(entity_id=entity_id, sender=sender, message_type=message_type, template_id=template_id)
-    verdict = judge(TEMPLATES, text, question)
+    verdict = Judge(TEMPLATES).judge(text, question)
     chosen, reason = sent(text, question)
     assert verdict.fits == (reason is None)
     if reason is None:
@@ -77,6 +78,13 @@ def sent(text: str, question: Question) -> tuple[str | None, str | None]:
         (TEXTS[5], {"message_type": TRANSACTIONAL}, "sale", DltFault.WRONG_CATEGORY, None),
         (TEXTS[0], {"sender": "OTHER"}, "order", DltFault.HEADER_NOT_REGISTERED, None),
         (TEXTS[3], {"sender": "OTHER"}, "code", None, None),
+        (
+            TEXTS[1],
+            {"sender": "OTHER", "template_id": ORDER.template_id},
+            "order",
+            DltFault.HEADER_NOT_REGISTERED,
+            None,
+        ),
         # Where it departs, from which.
         (TEXTS[1], {}, None, DltFault.TEMPLATE_NOT_MATCHED, "order"),
         (TEXTS[2], {}, None, DltFault.VARIABLE_TOO_LONG, "order"),
@@ -86,7 +94,7 @@ def sent(text: str, question: Question) -> tuple[str | None, str | None]:
 def test_only_what_the_question_says_counts(
     text: str, asked: dict[str, str], template: str | None, fault: DltFault | None, nearest: str | None
 ) -> None:
-    verdict = judge(TEMPLATES, text, replace(Question(entity_id=ENTITY), **asked))
+    verdict = Judge(TEMPLATES).judge(text, replace(Question(entity_id=ENTITY), **asked))
     assert named(verdict) == (template, fault, nearest)
     assert verdict.fits == (fault is None)
     assert (verdict.misfit is None) == (
