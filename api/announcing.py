@@ -1,9 +1,9 @@
-"""What follows the commit of accepted messages: the count, and a nudge to whoever works their lane."""
+"""What follows the commit of accepted messages: counts, and a nudge to whoever works their lane."""
 
 from collections.abc import Iterable
 
 from worker.enqueue import Accepted
-from worker.metrics import messages_enqueued_total, segments_total
+from worker.metrics import segments_total
 from worker.nudges import nudge
 
 
@@ -12,7 +12,6 @@ def announce(together: Iterable[Accepted | None]) -> None:
     lanes = {}
     for accepted in together:
         if accepted is not None:
-            messages_enqueued_total.labels(accepted.channel, accepted.message_type).inc(accepted.accepted)
             for encoding, parts in accepted.parts.items():
                 segments_total.labels(accepted.message_type, encoding).inc(parts)
             if accepted.accepted:

@@ -14,6 +14,7 @@ from api.announcing import announce
 from api.bodies import MOST_LARGE_AT_ONCE
 from api.documentation import DESCRIPTION, TAGS, complete
 from api.edge import Edge
+from api.figures import DatabaseFigures
 from api.group_commit import GroupCommit
 from api.recent import Recent
 from api.routes import (
@@ -40,6 +41,7 @@ from api.single_sends import write_sends
 from worker import nudges
 from worker.db import at_home, database_url, make_engine
 from worker.memory import settle_memory
+from worker.metrics import begin_at_zero
 from worker.secrets import BadSecretKeys, check_keys
 
 ROUTERS = (
@@ -66,8 +68,8 @@ _THREADS = 40
 _WAITING_THREADS = 16  # beside them, for sends that wait for their idempotency key, up to 10 s
 _CONSENT_THREADS = 8  # and for consent that is said, which waits for its turn, up to 5 s
 _GROUPS = 3  # group commits, each with its thread
-_GAUGES = 1  # health.FeedLag, with its thread
-_CONNECTIONS = 20  # kept; in a rush there is one for each thread, the group commits' and the gauge's
+_FIGURES = 1  # the database's figures, with their thread
+_CONNECTIONS = 20  # kept; in a rush there is one for each thread, the group commits' and the figures'
 
 
 class _Api(FastAPI):
@@ -94,7 +96,7 @@ def create_app() -> FastAPI:
         make_engine(
             database_url(),
             pool_size=_CONNECTIONS,
-            max_overflow=_THREADS + _WAITING_THREADS + _CONSENT_THREADS + _GROUPS + _GAUGES - _CONNECTIONS,
+            max_overflow=_THREADS + _WAITING_THREADS + _CONSENT_THREADS + _GROUPS + _FIGURES - _CONNECTIONS,
             lock_seconds=5,  # a request that waits longer would take a thread from others
             statement_seconds=30,
         )
@@ -108,7 +110,7 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     app.state.engine = engine
-    app.state.feed_lag = health.FeedLag(engine)
+    app.state.database_figures = DatabaseFigures(engine)
     groups: tuple[GroupCommit[Any, Any], ...] = (
         # About a second's worth: a flood of single sends must not keep a one-time password waiting for longer.
         GroupCommit(engine, write_sends, after_commit=announce, most_waiting=2_000),
@@ -136,6 +138,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     groups = app.state.group_commits.values()
     for group in groups:
         group.start()
+    begin_at_zero()
     settle_memory()
     try:
         yield

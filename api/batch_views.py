@@ -14,7 +14,7 @@ from worker import tally
 from worker.message_search import ids_between
 from worker.models import Batch, Surface
 from worker.refusals import NotFound
-from worker.states import LIVE, State
+from worker.states import LIVE, REASONED, State
 
 # What `view_batches` takes.
 WITH_SURFACE = sa.select(Batch, col(Surface.name), sa.func.statement_timestamp()).join(
@@ -126,7 +126,7 @@ def view_counts(counted: tally.Counts) -> tuple[dict[str, int], list[ReasonCount
     reasons: Counter[str] = Counter()
     for (state, reason), n in counted.items():
         counts[state] += n
-        if reason:
+        if reason and state in REASONED:
             reasons[reason] += n
     return (
         {state: counts[state] for state in State if counts[state]},

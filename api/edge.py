@@ -8,11 +8,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import of_bug
-from worker.metrics import webhook_requests_total
+from worker.metrics import OTHER, http_request_seconds, http_requests_total, webhook_requests_total
 
 _log = structlog.get_logger()
 
 _CLIENT_GONE = 499
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})  # a label takes no others
 
 
 class Edge:
@@ -50,6 +51,9 @@ class Edge:
 def _log_access(scope: Scope, status: int, seconds: float) -> None:
     """Names the route's template only: raw paths hold webhook tokens, queries hold numbers."""
     route = getattr(scope.get("route"), "path", "unknown")
-    _log.info("request", method=scope["method"][:10], route=route, status=status, duration_seconds=round(seconds, 6))
+    method = scope["method"] if scope["method"] in _METHODS else OTHER
+    http_requests_total.labels(method, route, str(status)).inc()
+    http_request_seconds.labels(method, route).observe(seconds)
+    _log.info("request", method=method, route=route, status=status, duration_seconds=round(seconds, 6))
     if route.startswith("/webhooks/"):
         webhook_requests_total.labels(route.rsplit("/", 1)[1], str(status)).inc()

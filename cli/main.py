@@ -168,6 +168,7 @@ def worker(
     from celery.signals import worker_ready
 
     from cli.readiness import WORKER_READY
+    from worker import pool_metrics  # noqa: F401 - listens to the pool
     from worker.app import celery_app
     from worker.watchdog import watch_worker
 

@@ -18,12 +18,11 @@ from worker.copying import SharedColumns, copy_messages, own_part
 from worker.credential_rules import CredentialRules
 from worker.ids import first_id_at, new_id
 from worker.keywords import Reading
-from worker.metrics import messages_enqueued_total
 from worker.recipients import is_number
 from worker.segments import count
 from worker.states import State
 from worker.tally import Changes
-from worker.words import Action, Channel, MessageType, Origin
+from worker.words import Action, Origin
 
 _LOOKED_BACK = replies.DAY + timedelta(hours=1)  # an ID may be a little older than its row
 # By the replies' own clock: what they answer may have waited to be settled.
@@ -109,7 +108,6 @@ class Answering:
         for lane_id, n in self._lanes.items():
             changes.entered([lane_id], State.QUEUED, None, n)
         changes.write(self._session)
-        messages_enqueued_total.labels(Channel.SMS, MessageType.TRANSACTIONAL).inc(len(self._lines))
         return set(self._lanes)
 
     def _why_not(self, written: Written, action: Action, rules: CredentialRules, *, is_blocked: bool) -> str | None:

@@ -82,7 +82,7 @@ def record_answer(session: Session, submission: OpenSubmission, answer: Answer, 
     stops.forget(session, submission.route, accepted)
     _close(session, submission, transitions, SubmissionOutcome.ANSWERED)
     for label, n in counted.items():
-        attempts_total.labels(submission.route.channel, label).inc(n)
+        attempts_total.labels(submission.route.channel, submission.route.message_type, label).inc(n)
 
 
 def record_error(
@@ -292,4 +292,5 @@ def _close(
 ) -> None:
     transitions.write()
     submissions.close(session, [submission.id], outcome, detail)
-    submissions_total.labels(submission.route.channel, outcome).inc()
+    route = submission.route
+    submissions_total.labels(route.credential_name, route.channel, route.message_type, outcome).inc()

@@ -78,6 +78,5 @@ def _end_of(row: Any) -> Told:
 def _count(session: Session, batch_id: UUID, ended: Any) -> None:
     changes = Changes()
     for (lane_id, was, was_reason), n in Counter((row.lane_id, row.was, row.was_reason) for row in ended).items():
-        changes.left((lane_id, batch_id), was, was_reason, n)
-        changes.entered((lane_id, batch_id), State.CANCELLED, BATCH_CANCELLED, n)
+        changes.moved((lane_id, batch_id), was, was_reason, State.CANCELLED, BATCH_CANCELLED, n)
     changes.write(session)

@@ -42,6 +42,7 @@ _OUTGOING_COLUMNS = {
     "attempt_count": "m.attempt_count",
     "recipient": "m.recipient",
     "remaining_seconds": "extract(epoch FROM m.expires_at - statement_timestamp())::float8",
+    "waited_seconds": "extract(epoch FROM statement_timestamp() - m.next_attempt_at)::float8",
     "parts": "coalesce(m.segment_count, b.segment_count, 1)",
     "open_seconds": "extract(epoch FROM m.leave_before - statement_timestamp())::float8",
     "sending_window": "coalesce(m.sending_window, b.sending_window)::text",
@@ -247,8 +248,8 @@ def _counted(route: Route, moved: Sequence[Any]) -> Changes:
     for (batch_id, was, was_reason, barred), n in Counter(
         (row.batch_id, row.was, row.was_reason, row.barred) for row in moved
     ).items():
-        changes.left((route.lane_id, batch_id), was, was_reason, n)
-        changes.entered((route.lane_id, batch_id), BARRED_ENDS_AS.get(barred, State.SENDING), barred, n)
+        state = BARRED_ENDS_AS.get(barred, State.SENDING)
+        changes.moved((route.lane_id, batch_id), was, was_reason, state, barred, n)
     return changes
 
 
@@ -263,6 +264,7 @@ def _outgoing(route: Route, row: Any) -> Outgoing:
         number=row.attempt_count,
         recipient=row.recipient,
         remaining_seconds=row.remaining_seconds,
+        waited_seconds=row.waited_seconds or 0.0,
         content=Content(*_read_content(row)),
         window=window_for(read_given(row.sending_window), is_marketing=is_marketing, recipient=row.recipient),
         parts=row.parts,

@@ -25,7 +25,7 @@ from worker.gate import BARRED_ENDS_AS
 from worker.infobip.statuses import Verdict
 from worker.locking import LockedMessage
 from worker.look_times import ABSENT_FOR, missing_report_look
-from worker.metrics import retries_scheduled_total
+from worker.metrics import OTHER, retries_scheduled_total
 from worker.reasons import (
     DELIVERED_LATE,
     FALLBACK,
@@ -100,7 +100,7 @@ def fail(
         transitions.move(message, decision.state, WINDOW_CLOSED)
     else:
         _retry(transitions, message, decision, verdict.code)
-        retries_scheduled_total.labels(verdict.code if verdict.is_known else "other").inc()
+        retries_scheduled_total.labels(verdict.code if verdict.is_known else OTHER).inc()
 
 
 def _retry(transitions: Transitions, message: LockedMessage, decision: retry.RetryAt, code: str) -> None:

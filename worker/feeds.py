@@ -18,7 +18,6 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy import Connection
 from sqlmodel import Session
 
 from worker.models import Event
@@ -32,7 +31,8 @@ _CLUSTER = sa.text("""
 _OLDEST_RUNNING: sa.TextClause = sa.text("(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)")
 _BEFORE_OLDEST_RUNNING = sa.text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
 # Along both keys, from the first row that no feed gives yet.
-_LAG = sa.text(f"""
+# How long what is committed has waited for a transaction that still runs, in seconds; null: nothing waits.
+LAG = sa.text(f"""
     SELECT extract(epoch FROM statement_timestamp() - least(
         (SELECT at FROM event WHERE transaction_id >= {_OLDEST_RUNNING.text} ORDER BY transaction_id, id LIMIT 1),
         (SELECT received_at FROM delivery_report
@@ -149,12 +149,6 @@ def read_events(session: Session, after: Place | None, types: Collection[str], l
 def end_of_feed(session: Session) -> Place:
     """In the feed of events: behind it stands all that is told from now on, and what transactions tell that run now."""
     return Place(int(session.execute(_BEFORE_OLDEST_RUNNING).scalar_one()), _MOST - 1)
-
-
-def lag_seconds(connection: Connection) -> float:
-    """How long what is committed has waited for a transaction that still runs; 0: nothing waits."""
-    waited: float | None = connection.execute(_LAG).scalar_one()
-    return waited or 0.0
 
 
 def write_place(session: Session, place: tuple[int, int | UUID]) -> str:

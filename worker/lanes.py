@@ -24,7 +24,7 @@ _DUE = text(f"""
 """)
 
 _ROUTE = text(f"""
-    SELECT l.id, l.channel, l.message_type, {LANE_IS_OPEN} AS is_open, c.id AS credential_id, c.version,
+    SELECT l.id, l.channel, l.message_type, {LANE_IS_OPEN} AS is_open, c.id AS credential_id, c.name, c.version,
            c.account_since, c.base_url, c.api_key, c.webhook_token, c.messages_per_second, c.rate_unit
     FROM lane l JOIN credential c ON c.id = l.credential_id WHERE l.id = :lane
 """)
@@ -39,6 +39,7 @@ class Route:
     message_type: str
     is_held: bool
     credential_id: UUID
+    credential_name: str
     credential_version: int
     account_since: int  # submissions of an earlier version of the credential went to another account
     account: Account
@@ -62,6 +63,7 @@ def read_route(session: Session, lane_id: UUID) -> Route | None:
         message_type=row.message_type,
         is_held=not row.is_open,
         credential_id=row.credential_id,
+        credential_name=row.name,
         credential_version=row.version,
         account_since=row.account_since,
         account=Account(row.base_url, decrypt(row.api_key)),

@@ -69,6 +69,7 @@ _FIELDS: Final = {
     "is_lane_open": LANE_IS_OPEN,
     "has_refusals": "coalesce(b.refusals, 0) + l.refusals > 0",
     "submission_id": "a.submission_id",
+    "left_at": "a.started_at",
     "doubted_at": "a.doubted_at",
     "attempt_outcome": "a.outcome",
     "answered_at": "a.answered_at",
@@ -118,6 +119,7 @@ class LockedMessage:
     is_lane_open: bool
     has_refusals: bool  # its batch's or lane's last messages were refused: stops.py
     submission_id: UUID | None
+    left_at: datetime | None  # when its current attempt was taken to be sent
     doubted_at: datetime | None
     attempt_outcome: AttemptOutcome | None
     answered_at: datetime | None  # when it was first settled since it last went out, in any way, a doubt included

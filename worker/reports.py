@@ -8,6 +8,7 @@ current one changes nothing, unless it says delivered: that wins over every othe
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,12 +20,20 @@ from worker.ids import new_id
 from worker.infobip.reading import BadItem
 from worker.infobip.reports import Report
 from worker.locking import LockedMessage, lock_chains
-from worker.metrics import reports_total, unknown_codes_total
+from worker.metrics import (
+    OTHER,
+    observe_all,
+    price_total,
+    report_lag_seconds,
+    reports_total,
+    submit_to_report_seconds,
+    unknown_codes_total,
+)
 from worker.settings import Settings
 from worker.states import WAITING, State, may_become
 from worker.transitions import Transitions
 from worker.unmatched import Unmatched, keep
-from worker.words import FAILURES, Outcome, ReportResult, Source
+from worker.words import FAILURES, MessageType, Outcome, ReportResult, Source
 
 # The messages are locked: nobody else adds reports of theirs before this transaction ends. One row where there is none:
 # the time is asked for along with them.
@@ -55,6 +64,7 @@ _STORE = text(f"""
     SELECT v.*, CAST(:source AS text) FROM {rows_of(**_COLUMNS, **_ADDED)} AS v
 """)
 Items = Sequence[Report | BadItem]
+_ENDS = FAILURES | {Outcome.DELIVERED}  # of an attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ def apply_reports(
     known = {(row.message_id, row.attempt, row.status_id, row.done_at) for row in rows}
     transitions = Transitions(session, rows[0].now)
     stored: list[_Stored] = []
+    ended: list[tuple[Report, LockedMessage]] = []
     unmatched: list[Unmatched] = []
     troubles: dict[UUID, str] = {}
     for credential, report in reports:
@@ -93,6 +104,8 @@ def apply_reports(
             known.add(key)
             result = fold(transitions, message, report, settings)
             stored.append(_Stored(report, report.callback_data or message.callback_data, result))
+            if result is ReportResult.APPLIED and report.verdict.outcome in _ENDS:
+                ended.append((report, message))
             is_account_trouble = report.verdict.outcome is Outcome.ACCOUNT and result is ReportResult.APPLIED
             if is_account_trouble and message.submission_id is not None:
                 troubles[message.submission_id] = report.verdict.sentence
@@ -107,6 +120,28 @@ def apply_reports(
     transitions.write()
     for (group, result), n in counted.items():
         reports_total.labels(group, source.value, result.value).inc(n)
+    lags = (transitions.now - row.report.done_at for row in stored if row.report.done_at is not None)
+    observe_all(report_lag_seconds.labels(source.value), (lag.total_seconds() for lag in lags))
+    _measure(ended, transitions.now)
+
+
+def _measure(ended: Sequence[tuple[Report, LockedMessage]], now: datetime) -> None:
+    """Of attempts that these reports ended: how long that took, and what they cost. Of an earlier attempt than the
+    current one the former is not known."""
+    took: dict[bool, list[float]] = {}
+    for report, message in ended:
+        if message.left_at is not None and report.attempt == message.number:
+            took.setdefault(message.is_marketing, []).append((now - message.left_at).total_seconds())
+        if report.price is not None:
+            price_total.labels(_currency(report)).inc(max(0.0, float(report.price)))
+    for is_marketing, seconds in took.items():
+        message_type = MessageType.MARKETING if is_marketing else MessageType.TRANSACTIONAL
+        observe_all(submit_to_report_seconds.labels(message_type), seconds)
+
+
+def _currency(report: Report) -> str:
+    code = report.currency or ""
+    return code if len(code) == 3 and code.isascii() and code.isupper() and code.isalpha() else OTHER
 
 
 def fold(transitions: Transitions, message: LockedMessage, report: Report, settings: Settings) -> ReportResult:

@@ -12,6 +12,7 @@ postpone the others   | commit        that were due with it, and had missed thei
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,9 +29,9 @@ from worker.claims import Claimed, claim
 from worker.db import open_session, transact
 from worker.errors import SendError
 from worker.infobip.client import Infobip
-from worker.infobip.payloads import SendRequest, send_request
+from worker.infobip.payloads import Outgoing, SendRequest, send_request
 from worker.lanes import Route, read_route
-from worker.metrics import submission_messages
+from worker.metrics import enqueue_to_submit_seconds, observe_all, remaining_validity_seconds, submission_messages
 from worker.rates import Grant, Rates
 from worker.resubmission import resubmit
 from worker.retry import LEAST_REMAINING
@@ -42,6 +43,7 @@ from worker.words import RateUnit
 T = TypeVar("T")
 
 SHORT_WAIT_SECONDS = 0.03  # for tokens; a nudge would take as long to come back
+MANY_ATTEMPTS = 4  # from then on a label tells no more apart
 GATE_HOLDS_SECONDS = 0.5  # what waits longer for its request is asked about again: what is paused stops within a second
 
 _log = structlog.get_logger()
@@ -200,6 +202,7 @@ class Dispatcher:
         else:
             reached(Boundary.ANSWER_RECEIVED)
             self._record(lambda session: answers.record_answer(session, submission, answer, settings))
+            _measure(submission, elapsed)
             return []
         reached(Boundary.ANSWER_RECEIVED)
         _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.brief)
@@ -244,6 +247,25 @@ class Dispatcher:
         reports = self._settings.webhook_url(route.credential_id, route.webhook_token, "reports")
         now = datetime.now(UTC)
         return send_request(route.channel, submission.id, submission.messages, elapsed_seconds, reports, now)
+
+
+def _measure(submission: OpenSubmission, elapsed: float) -> None:
+    """Of attempts that Infobip answered for the first time: one that goes out again, or in part, was measured before,
+    or was never known to have come there."""
+    if len(submission.bulk_ids) > 1:
+        return
+    route, by_number = submission.route, defaultdict[int, list[Outgoing]](list)
+    for message in submission.messages:
+        by_number[message.number].append(message)
+    for number, attempts in by_number.items():
+        left = remaining_validity_seconds.labels(route.message_type, _ordinal(number))
+        observe_all(left, (message.remaining_seconds - elapsed for message in attempts))
+    waited = enqueue_to_submit_seconds.labels(route.channel, route.message_type)
+    observe_all(waited, (message.waited_seconds + elapsed for message in by_number[1]))
+
+
+def _ordinal(number: int) -> str:
+    return str(number) if number < MANY_ATTEMPTS else f"{MANY_ATTEMPTS}+"
 
 
 def _tokens(submission: OpenSubmission) -> int:

@@ -7,14 +7,14 @@ readers sum over the shards.
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from worker.columns import column, rows_of
-from worker.states import REASONED, State
+from worker.states import FINAL, REASONED, State
 from worker.words import listed
 
 SHARDS = 8
@@ -59,14 +59,31 @@ class Changes:
         self._numbers: Counter[tuple[UUID, str, str]] = Counter()
 
     def entered(self, subjects: Iterable[UUID | None], state: State | str, reason: str | None, n: int = 1) -> None:
-        """`n` messages of these subjects (lane, and batch if any) are now in `state`."""
-        counted = (reason or "") if state in REASONED else ""
+        """`n` new messages of these subjects (lane, and batch if any) are in `state`."""
+        self._add(subjects, state, reason if state in REASONED else None, n)
+
+    def moved(
+        self,
+        subjects: Sequence[UUID | None],
+        was: State | str,
+        was_reason: str | None,
+        state: State | str,
+        reason: str | None,
+        n: int = 1,
+    ) -> None:
+        """`n` messages of these subjects went from one state to another.
+
+        One that is delivered after it had ended is counted with that end as its reason: so how many ever ended in a
+        state can be told, a number that never falls (figures.py).
+        """
+        self._add(subjects, was, was_reason if was in REASONED else None, -n)
+        is_late = state == State.DELIVERED and was in FINAL
+        self._add(subjects, state, was if is_late else reason if state in REASONED else None, n)
+
+    def _add(self, subjects: Iterable[UUID | None], state: State | str, reason: str | None, n: int) -> None:
         for subject in subjects:
             if subject is not None:
-                self._numbers[subject, str(state), counted] += n
-
-    def left(self, subjects: Iterable[UUID | None], state: State | str, reason: str | None, n: int = 1) -> None:
-        self.entered(subjects, state, reason, -n)
+                self._numbers[subject, str(state), reason or ""] += n
 
     def values(self) -> dict[str, str | int]:
         """In key order, so that two transactions never wait for each other in a circle."""
@@ -84,7 +101,8 @@ class Changes:
 
 
 def counts(session: Session, subjects: Iterable[UUID]) -> dict[UUID, Counts]:
-    """For each batch or lane: {(state, reason): messages}, without zeros."""
+    """For each batch or lane: {(state, reason): messages}, without zeros. A reason of delivered ones is the state that
+    they had ended in before."""
     found: dict[UUID, Counts] = {subject: {} for subject in subjects}
     for row in session.execute(_READ, {"subjects": list(found)}):
         found[row.subject_id][State(row.state), row.reason] = row.n

@@ -18,6 +18,7 @@ from worker.columns import column, rows_of
 from worker.consents import Blocked, Person
 from worker.events import Told
 from worker.locking import LockedMessage
+from worker.metrics import attempts_to_finish, observe_all
 from worker.setting_aside import passed_by_sweep
 from worker.states import FINAL, REASONED, WAITING, State, may_become
 from worker.tally import Changes, upsert
@@ -177,6 +178,9 @@ class Transitions:
         values = {**self._moved_columns(moved), **self._settled_columns(), **events.columns(self._told)}
         if self._session.execute(_WRITE, {**values, **changes.values(), "at": self.now}).scalar_one() != len(moved):
             raise RuntimeError("a locked message changed under its lock")
+        for state in FINAL:
+            if numbers := [message.number for message in moved if message.state is state]:
+                observe_all(attempts_to_finish.labels(state), numbers)
 
     def _moved_columns(self, moved: list[LockedMessage]) -> dict[str, str]:
         waiting = [message for message in moved if message.state in WAITING and message.is_paused]
@@ -210,6 +214,5 @@ class Transitions:
         moves = Counter((m.lane_id, m.batch_id, *self._before[m.id], m.state, m.reason) for m in moved)
         changes = Changes()
         for (lane_id, batch_id, was, was_reason, state, reason), n in moves.items():
-            changes.left((lane_id, batch_id), was, was_reason, n)
-            changes.entered((lane_id, batch_id), state, reason, n)
+            changes.moved((lane_id, batch_id), was, was_reason, state, reason, n)
         return changes

@@ -50,9 +50,8 @@ def became(session: Session, message_id: UUID | str, state: State, reason: str |
     """It is in this state, and counted there."""
     message = session.get_one(Message, UUID(str(message_id)))
     changes = Changes()
-    changes.left([message.lane_id, message.batch_id], message.state, message.reason)
+    changes.moved([message.lane_id, message.batch_id], message.state, message.reason, state, reason)
     message.state, message.reason = state, reason
-    changes.entered([message.lane_id, message.batch_id], state, reason)
     changes.write(session)
     session.commit()
 

@@ -147,6 +147,20 @@ def tally_drift(evidence: Evidence) -> list[str]:
     ]
 
 
+def metrics_drift(evidence: Evidence) -> list[str]:
+    """Totals that the metrics told last and the rows do not, or the other way round."""
+    return [
+        f"{' '.join(series)} is {evidence.to_tell.get(series, 0):g}, the metrics said {evidence.told.get(series, 0):g}"
+        for series in sorted({*evidence.told, *evidence.to_tell})
+        if evidence.told.get(series, 0) != evidence.to_tell.get(series, 0)
+    ]
+
+
+def counters_fallen(evidence: Evidence) -> list[str]:
+    """Counters of the metrics that told less than before, at any scrape of the run."""
+    return list(evidence.fallen_counters)
+
+
 # How a message may end by its number's ending, beside expiring before Infobip had it; first: how it ends where Infobip
 # had it in time for a report. `unconfirmed` elsewhere: a lost report of an acceptance shortly before the end.
 _ENDS: Mapping[str, tuple[str, ...]] = {
@@ -270,6 +284,8 @@ CHECKS: Mapping[str, Callable[[Evidence], list[str]]] = {
     "idempotency keys that did their work twice": done_twice,
     "reports missing, or recorded twice": reports_recorded,
     "tally drift": tally_drift,
+    "metrics that disagree with the database": metrics_drift,
+    "counters of metrics that fell": counters_fallen,
     "ends that Infobip knows better": wrong_ends,
     "expired untried, long after the last fault": never_left,
     f"credentials with over {LOGS_CALLS_A_MINUTE} calls of the logs a minute": logs_overdrawn,

@@ -12,6 +12,7 @@ import orjson
 import psycopg
 
 from tests.chaos.load import Promise
+from tests.chaos.scrapes import Scrapes, Series
 from tests.paging import items
 
 _PAGE = 10_000
@@ -117,7 +118,8 @@ TallyKey = tuple[str, str, str]  # batch or lane, state, reason
 class Evidence:
     """`rates`: messages a second by credential, where it has a limit. `dropped_count`: log entries that the sandbox
     could not keep. `slowest_report`: how long after an acceptance its report was sent at most. `calm_since`: the last
-    fault and the last blow were before."""
+    fault and the last blow were before. `told`: what the metrics said last of each series that is not zero; `to_tell`:
+    what they should have, by the rows of messages and events."""
 
     promises: Sequence[Promise]
     acceptances: Sequence[Acceptance]
@@ -131,6 +133,9 @@ class Evidence:
     tally: Mapping[TallyKey, int]
     counted: Mapping[TallyKey, int]
     calm_since: datetime
+    told: Mapping[Series, float] = field(default_factory=dict)
+    to_tell: Mapping[Series, float] = field(default_factory=dict)
+    fallen_counters: Sequence[str] = ()
     kept_keys: int = 0
     unmatched_count: int = 0
     dropped_count: int = 0
@@ -147,6 +152,7 @@ class Evidence:
 
 def collect(
     promises: Sequence[Promise],
+    scrapes: Scrapes,
     sandbox_url: str,
     database_url: str,
     *,
@@ -172,6 +178,9 @@ def collect(
             submissions=[SubmissionRow(*row) for row in database.execute(_SUBMISSIONS)],
             tally={(subject, state, reason): n for subject, state, reason, n in database.execute(_TALLY)},
             counted={(subject, state, reason): n for subject, state, reason, n in database.execute(_COUNTED)},
+            told={series: n for series, n in scrapes.told.items() if n},
+            to_tell={tuple(row[:-1]): row[-1] for row in database.execute(_TO_TELL)},
+            fallen_counters=scrapes.falls,
             kept_keys=_number(database, "SELECT count(*) FROM idempotency_key WHERE key LIKE 'chaos-%'"),
             unmatched_count=_number(database, "SELECT count(*) FROM unmatched_report"),
             dropped_count=summary["requests_dropped_from_log"] + summary["pushes_dropped_from_log"],
@@ -195,13 +204,28 @@ _SUBMISSIONS = """
     FROM submission s JOIN lane l ON l.id = s.lane_id JOIN credential c ON c.id = l.credential_id
 """
 _TALLY = """
-    SELECT subject_id::text, state, reason, sum(n)::bigint FROM tally GROUP BY 1, 2, 3 HAVING sum(n) <> 0
+    SELECT subject_id::text, state, CASE WHEN state = 'delivered' THEN '' ELSE reason END, sum(n)::bigint
+    FROM tally GROUP BY 1, 2, 3 HAVING sum(n) <> 0
 """
 _COUNTED = """
     SELECT subject::text, state,
            CASE WHEN state IN ('queued', 'sending', 'sent', 'delivered') THEN '' ELSE coalesce(reason, '') END, count(*)
     FROM message CROSS JOIN LATERAL unnest(ARRAY[lane_id, batch_id]) AS subject
     WHERE subject IS NOT NULL GROUP BY 1, 2, 3
+"""
+_TO_TELL = """
+    WITH lanes AS (
+        SELECT l.id, c.name, l.channel, l.message_type FROM lane l JOIN credential c ON c.id = l.credential_id)
+    SELECT 'delivery_messages_enqueued_total', name, channel, message_type, '', count(*)
+    FROM message m JOIN lanes l ON l.id = m.lane_id GROUP BY 2, 3, 4
+    UNION ALL
+    SELECT 'delivery_messages', name, channel, message_type, state, count(*)
+    FROM message m JOIN lanes l ON l.id = m.lane_id GROUP BY 2, 3, 4, 5
+    UNION ALL
+    SELECT 'delivery_messages_finished_total', name, channel, message_type, replace(e.type, 'message.', ''), count(*)
+    FROM event e JOIN message m ON m.id = e.subject_id JOIN lanes l ON l.id = m.lane_id
+    WHERE replace(e.type, 'message.', '') IN (
+        'delivered', 'failed', 'expired', 'suppressed', 'cancelled', 'unconfirmed') GROUP BY 2, 3, 4, 5
 """
 _RATES = "SELECT name, messages_per_second FROM credential WHERE messages_per_second IS NOT NULL"
 

@@ -25,6 +25,7 @@ from tests.chaos.plan import (
     Plan,
     Strike,
 )
+from tests.chaos.scrapes import Scrapes
 
 TOKEN = "chaos-admin-token"
 SETTINGS = {
@@ -40,6 +41,8 @@ SETTINGS = {
 SANDBOX_OPTIONS = ("--push-retry-seconds", "1")
 _WATCH_SECONDS = 0.05
 _TELL_SECONDS = 10.0
+_SCRAPE_SECONDS = 1.0
+_FRESH_SECONDS = 2.0  # a scrape may be answered with what was asked a second before
 _REST_SECONDS = 90.0  # past the last validity; what is not final then is lost
 _QUIET_SECONDS = 4.0  # without a push: no report is on its way any more
 
@@ -73,6 +76,8 @@ class ChaosRun:
         self._told_at = 0.0
         self._journal = stack.data_dir / "blows.log"
         self._load = Load(stack.api_url, TOKEN, plan.sends)
+        self._scrapes = Scrapes(stack.api_url)
+        self._scraped_at = 0.0
 
     def run(self) -> tuple[Run, Evidence, list[Check]]:
         self.stack.start()
@@ -88,8 +93,11 @@ class ChaosRun:
             self._load.stop()
         seconds = self._elapsed
         self._tell("reading the sandbox's log and the database")
+        time.sleep(_FRESH_SECONDS)
+        self._scrapes.scrape()
         evidence = collect(
             self._load.promises,
+            self._scrapes,
             self.stack.sandbox_url,
             self.stack.database_url,
             slowest_report=timedelta(seconds=SLOWEST_REPORT_SECONDS),
@@ -148,6 +156,9 @@ class ChaosRun:
                 f"{self._elapsed:4.0f} s  {self._load.accepted_count:,} of {self.plan.total:,} accepted, "
                 f"{'unknown' if live is None else f'{live:,}'} not final, {sum(self.blows.values())} blows"
             )
+        if self._elapsed - self._scraped_at >= _SCRAPE_SECONDS:
+            self._scraped_at = self._elapsed
+            self._scrapes.scrape()
         time.sleep(_WATCH_SECONDS)
 
     def _live_count(self) -> int | None:

@@ -120,6 +120,9 @@ FAULTS: list[tuple[str, Rule, Evidence]] = [
     ("a report without a message", checks.reports_recorded, sound(unmatched_count=1)),
     ("a tally that lags", checks.tally_drift, sound(tally={("b1", "sent", ""): 1})),
     ("a tally that forgot", checks.tally_drift, sound(tally={})),
+    ("metrics that lag", checks.metrics_drift, sound(told={("m",): 1}, to_tell={("m",): 2})),
+    ("metrics that forgot", checks.metrics_drift, sound(to_tell={("m",): 2})),
+    ("a counter that fell", checks.counters_fallen, sound(fallen_counters=["m fell"])),
     ("a delivered message that failed", checks.wrong_ends, sound(messages=[message(state="failed")])),
     ("a delivered message that expired", checks.wrong_ends, sound(messages=[message(state="expired")])),
     (

@@ -14,24 +14,31 @@ from sqlmodel import SQLModel
 
 import worker.models  # noqa: F401 - fills the metadata
 from api.routes import webhooks
+from cli.programs import QUEUES
 from tests.documents import DOCUMENTS, ROOT, named, table
 from tests.families import family
 from tests.seams.sources import trees
 from worker import metrics
 from worker.alphabets import Encoding
 from worker.errors import SendError
+from worker.figures import BATCH_STATES, WITHIN
 from worker.infobip.statuses import GROUP_LABELS
+from worker.metrics import FromDatabase
 from worker.pulling import UNREADABLE
 from worker.push_client import PushOutcome
-from worker.words import Action, Channel, MessageType, Outcome, ReportResult, Source, SubmissionOutcome
+from worker.sending import MANY_ATTEMPTS
+from worker.states import State
+from worker.words import Action, Channel, HoldKind, MessageType, Outcome, ReportResult, Source, SubmissionOutcome
 
 DOCUMENT = ROOT / "docs/metrics.md"
-COLLECTORS = {name: value for name, value in vars(metrics).items() if isinstance(value, MetricWrapperBase)}
-# Who names metrics. Dashboards and rules belong here too, once there are any.
-NAMING = [*DOCUMENTS]
+Metric = MetricWrapperBase | FromDatabase
+COLLECTORS: dict[str, Metric] = {name: value for name, value in vars(metrics).items() if isinstance(value, Metric)}
+# Who names metrics.
+NAMING = [*DOCUMENTS, *sorted((ROOT / "grafana").rglob("*.json")), *sorted((ROOT / "grafana").rglob("*.yml"))]
 
 # The closed list of labels, with the words that each may say.
 LABELS = {
+    "`credential`": set(),  # its name
     "`channel`": set(Channel),
     "`message_type`": set(MessageType),
     "`encoding`": set(get_args(Encoding)),
@@ -47,20 +54,37 @@ LABELS = {
         *(error.code for error in family(SendError) - {SendError}),
     },
     "`outcome` of pushes": set(PushOutcome),
-    "`reason`": {"other"},  # and the names in our tables
-    "`group`": {*GROUP_LABELS.values(), "other"},
+    "`reason`": {metrics.OTHER},  # and the names in our tables
+    "`state` of messages": set(State),
+    "`state` of batches": set(BATCH_STATES),
+    "`within`": set(WITHIN),
+    "`attempt`": {*map(str, range(1, MANY_ATTEMPTS)), f"{MANY_ATTEMPTS}+"},
+    "`queue`": set(QUEUES),
+    "`currency`": {metrics.OTHER},  # and three letters
+    "`method`": {metrics.OTHER},  # and HTTP's
+    "`route`": {"unknown"},  # and those of the API
+    "`group`": {*GROUP_LABELS.values(), metrics.OTHER},
     "`source`": set(Source),
     "`result`": set(ReportResult),
     "`action`": set(Action),
-    "`kind`": {route.path.rsplit("/", 1)[1] for route in webhooks.router.routes if isinstance(route, APIRoute)},
+    "`kind` of holds": set(HoldKind),
+    "`kind` of webhooks": {
+        route.path.rsplit("/", 1)[1] for route in webhooks.router.routes if isinstance(route, APIRoute)
+    },
     "`status`": set(),  # a number of HTTP
 }
 
 each_collector = pytest.mark.parametrize("name", COLLECTORS)
 
 
-def exported(collector: MetricWrapperBase) -> tuple[str, str]:
+def labels_of(collector: Metric) -> list[str]:
+    return list(collector.label_names if isinstance(collector, FromDatabase) else collector._labelnames)
+
+
+def exported(collector: Metric) -> tuple[str, str]:
     """Its name and its type, as they are exported."""
+    if isinstance(collector, FromDatabase):
+        return collector.name, collector.kind
     (described,) = collector.describe()
     return described.name + ("_total" if described.type == "counter" else ""), described.type
 
@@ -80,9 +104,16 @@ def unknown(text: str) -> set[str]:
 
 
 def test_every_metric_is_documented_as_it_is_and_no_other() -> None:
-    documented = [(*named(row[0]), row[1], named(row[2]), row[4]) for row in table(DOCUMENT, "All of them")]
+    documented = [
+        (*named(row[0]), row[1], named(row[2]), row[3] == "database", row[5]) for row in table(DOCUMENT, "All of them")
+    ]
     assert documented == [
-        (*exported(collector), list(collector._labelnames), collector._documentation)
+        (
+            *exported(collector),
+            labels_of(collector),
+            isinstance(collector, FromDatabase),
+            collector.documentation if isinstance(collector, FromDatabase) else collector._documentation,
+        )
         for collector in COLLECTORS.values()
     ]
 
@@ -90,14 +121,14 @@ def test_every_metric_is_documented_as_it_is_and_no_other() -> None:
 @each_collector
 def test_name_is_ours_and_says_type_and_unit(name: str) -> None:
     exported_as, kind = exported(COLLECTORS[name])
-    (unit,) = [row[3] for row in table(DOCUMENT, "All of them") if named(row[0]) == [exported_as]]
+    (unit,) = [row[4] for row in table(DOCUMENT, "All of them") if named(row[0]) == [exported_as]]
     assert exported_as == f"delivery_{name}"  # so that who searches for the one finds the other
     assert exported_as.endswith("_total") == (kind == "counter")
     assert exported_as.endswith("_seconds") == (unit == "seconds")
 
 
 def test_labels_and_their_words_are_a_closed_list() -> None:
-    assert {label for collector in COLLECTORS.values() for label in collector._labelnames} == {
+    assert {label for collector in COLLECTORS.values() for label in labels_of(collector)} == {
         named(label)[0] for label in LABELS
     }
     assert {label: set(named(words)) for label, words in table(DOCUMENT, "Labels")} == LABELS
@@ -137,5 +168,10 @@ def test_every_metric_is_counted_somewhere(name: str) -> None:
         if isinstance(node, ast.ImportFrom)
         and node.module == "worker.metrics"
         and name in {alias.name for alias in node.names}
+    ] + [
+        path
+        for path, tree in trees("worker", "api").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == name and ast.unparse(node.value) == "metrics"
     ]
     assert counting

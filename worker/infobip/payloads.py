@@ -48,6 +48,7 @@ class Outgoing:
     remaining_seconds: float  # until expires_at, when it was claimed
     content: Content
     window: Window | None = None
+    waited_seconds: float = 0.0  # since its turn, when it was claimed
     parts: int = 1  # that it is billed as
     open_seconds: float | None = None  # until its window closes, when it was claimed; None: it never does
 
