@@ -121,7 +121,8 @@ def apply_reports(
     for (group, result), n in counted.items():
         reports_total.labels(group, source.value, result.value).inc(n)
     lags = (transitions.now - row.report.done_at for row in stored if row.report.done_at is not None)
-    observe_all(report_lag_seconds.labels(source.value), (lag.total_seconds() for lag in lags))
+    # Infobip's clock may be ahead of ours.
+    observe_all(report_lag_seconds.labels(source.value), (max(0.0, lag.total_seconds()) for lag in lags))
     _measure(ended, transitions.now)
 
 
