@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check format reasons lock bench bench-scale chaos
+.PHONY: help install demo up test check format reasons lock secrets bench bench-scale chaos
 
 help: ## List these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -44,8 +44,18 @@ reasons: install ## Write docs/reasons.md anew from the tables of reasons
 lock: install ## Pin versions and hashes anew from pyproject.toml
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -o requirements.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra embedded --extra dev -c requirements.txt --universal --no-strip-extras \
-		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra embedded --extra otel --extra dev -c requirements.txt \
+		--universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.txt
+
+secrets: ## Passwords and keys for compose.yaml, one file each, where they are missing
+	@mkdir -p -m 700 secrets
+	@for name in postgres_password redis_password grafana_password secret_keys; do test -s secrets/$$name || \
+		head -c 32 /dev/urandom | base64 | tr '+/' '-_' | if [ $$name = secret_keys ]; then cat; else tr -d '='; fi > secrets/$$name; done
+	@test -s secrets/database_url || \
+		echo "postgresql://delivery:$$(cat secrets/postgres_password)@postgres:5432/delivery" > secrets/database_url
+	@test -s secrets/redis_url || echo "redis://:$$(cat secrets/redis_password)@redis:6379/0" > secrets/redis_url
+	@chmod 644 secrets/* # read by processes of other users, in a folder that only you can enter
+	@echo "secrets/ holds: $$(ls secrets | tr '\n' ' ')"
 
 bench: install ## Speed measured beside its rivals, each goal with its figure; ONLY=webhooks,singles takes some
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))

@@ -38,7 +38,8 @@ from api.routes import (
 )
 from api.shortcut import Shortcut
 from api.single_sends import write_sends
-from worker import nudges
+from api.traces import traced
+from worker import nudges, traces
 from worker.db import at_home, database_url, make_engine
 from worker.memory import settle_memory
 from worker.metrics import begin_at_zero
@@ -73,7 +74,14 @@ _CONNECTIONS = 20  # kept; in a rush there is one for each thread, the group com
 
 
 class _Api(FastAPI):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._outermost = traced(self._serve)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._outermost(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _shortcut.leads(scope):
             scope["app"] = self
             await _shortcut(scope, receive, send)
@@ -146,4 +154,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for group in groups:
             await anyio.to_thread.run_sync(group.stop)
         await anyio.to_thread.run_sync(nudges.stop)
+        await anyio.to_thread.run_sync(traces.end)
         app.state.engine.dispose()

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -48,15 +49,17 @@ class _Waiting(Generic[T, A]):
     item: T
     weight: int
     answer: "asyncio.Future[A]"
+    asked_in: Context
 
 
 class GroupCommit(Generic[T, A]):
     """`work(session, items)` does the work of several requests in one transaction and does not commit. It gives an
     answer, or the error that refuses it, for each item in their order.
 
-    `after_commit(answers)` is called once a group, with what was not refused, before the requests are answered; an
-    error of its own is only logged. `most_weight` bounds a group by the sum of its items' weights; an item heavier than
-    that has a group of its own. Beyond `most_waiting` requests are refused: Unavailable.
+    `after_commit(answers, contexts)` is called once a group, with what was not refused and the context of each such
+    request, before the requests are answered; an error of its own is only logged. `most_weight` bounds a group by the
+    sum of its items' weights; an item heavier than that has a group of its own. Beyond `most_waiting` requests are
+    refused: Unavailable.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class GroupCommit(Generic[T, A]):
         engine: Engine,
         work: Work[T, A],
         *,
-        after_commit: Callable[[Sequence[A]], None] | None = None,
+        after_commit: Callable[[Sequence[A], Sequence[Context]], None] | None = None,
         most_weight: int = 5_000,
         most_waiting: int = 10_000,
     ) -> None:
@@ -93,7 +96,8 @@ class GroupCommit(Generic[T, A]):
     async def submit(self, item: T, weight: int = 1) -> A:
         """What `work` answered for the item, once that is committed. Errors: what `work` raised or refused it with;
         Unavailable."""
-        waiting: _Waiting[T, A] = _Waiting(item, weight, asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        waiting: _Waiting[T, A] = _Waiting(item, weight, future, copy_context())
         with self._wake:
             if self._is_closed or len(self._waiting) >= self._most_waiting:
                 raise Unavailable("Too much is waiting right now: repeat the request", retry_after_seconds=2)
@@ -143,14 +147,16 @@ class GroupCommit(Generic[T, A]):
         if isinstance(answers, Exception):
             answers = [answers] * len(group)
         else:
-            self._tell([answer for answer in answers if not isinstance(answer, Exception)])
+            self._tell(group, answers)
         _resolve(group, answers)
 
-    def _tell(self, answers: Sequence[A]) -> None:
+    def _tell(self, group: Sequence[_Waiting[T, A]], answers: Sequence[A | Exception]) -> None:
         if self._after_commit is None:
             return
+        pairs = zip(group, answers, strict=True)
+        told = [(answer, waiting.asked_in) for waiting, answer in pairs if not isinstance(answer, Exception)]
         try:
-            self._after_commit(answers)
+            self._after_commit([answer for answer, _ in told], [asked_in for _, asked_in in told])
         except Exception as error:  # what is committed is answered, and the writer lives on
             log_bug(_log, "after_commit_failed", error)
 

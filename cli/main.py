@@ -13,6 +13,8 @@ from cli import batches, consents, credentials, dlt_templates, event_endpoints, 
 from cli.errors import CommandError
 from cli.events import EXAMPLES as EVENT_EXAMPLES
 from cli.events import events
+from cli.healthcheck import EXAMPLES as HEALTHCHECK_EXAMPLES
+from cli.healthcheck import healthcheck
 from cli.inbound import EXAMPLES as INBOUND_EXAMPLES
 from cli.inbound import inbound
 from cli.lanes import lanes
@@ -20,6 +22,7 @@ from cli.options import LOOK, RUN, SEND, SET_UP, STEER, examples, say
 from cli.output import go_on_without_output, guard_output
 from cli.replay import EXAMPLES as REPLAY_EXAMPLES
 from cli.replay import replay
+from cli.secret_files import read_secret_files
 from cli.send import EXAMPLES as SEND_EXAMPLES
 from cli.send import send
 from cli.watch import EXAMPLES as WATCH_EXAMPLES
@@ -182,7 +185,7 @@ def worker(
     # Two workers of one name would answer for each other; a restarted one must not meet its predecessor's.
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
     argv = ["worker", "-Q", queues, "-c", str(processes), "-n", name, "-P", "prefork", "-l", settings().log_level]
-    celery_app.worker_main([*argv, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+    celery_app.worker_main(["--quiet", *argv, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 
 @app.command(epilog=examples("delivery beat"), rich_help_panel=RUN)
@@ -192,7 +195,7 @@ def beat(data_dir: DataDir = None) -> None:
     from worker.app import celery_app
     from worker.settings import settings
 
-    celery_app.start(["beat", "-l", settings().log_level])
+    celery_app.start(["--quiet", "beat", "-l", settings().log_level])
 
 
 @app.command(epilog=examples("delivery sandbox --push-retry-seconds 1"), rich_help_panel=RUN)
@@ -242,6 +245,7 @@ def create_token(
     print(token)
 
 
+app.command("healthcheck", epilog=HEALTHCHECK_EXAMPLES, rich_help_panel=RUN)(healthcheck)
 app.add_typer(token_app, name="token", rich_help_panel=SET_UP)
 app.add_typer(credentials.app, rich_help_panel=SET_UP)
 app.add_typer(surfaces.app, rich_help_panel=SET_UP)
@@ -311,6 +315,7 @@ def _run(words: list[str]) -> int:
         say("delivery: an argument is not UTF-8: this shell writes in another encoding")
         return 2
     try:
+        read_secret_files(os.environ)
         app()
     except CommandError as error:
         say(f"delivery: {error}")

@@ -2,9 +2,12 @@
 and one of a kind is enough in a queue, whose workers may be busy with what takes longer than a second.
 """
 
+import contextlib
 import itertools
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import redis
 import structlog
@@ -14,6 +17,17 @@ from worker.logs import Seldom
 from worker.queued import arrived, reserve_each, tick_name
 
 _log = structlog.get_logger()
+
+
+_TURNED = Path(tempfile.gettempdir()) / "delivery-beat"  # a file without content: its age is what counts
+
+
+def turned_at() -> float | None:
+    """When beat last went round on this machine, in Unix time; None where it has not."""
+    try:
+        return _TURNED.stat().st_mtime
+    except OSError:
+        return None
 
 
 class TickScheduler(Scheduler):  # type: ignore[misc] # Celery is untyped
@@ -38,6 +52,8 @@ class TickScheduler(Scheduler):  # type: ignore[misc] # Celery is untyped
         self._due_at.update({entry.name: now + _seconds(entry) for entry in due})
         if due:
             self._send(due)
+            with contextlib.suppress(OSError):  # a full disk stops no ticks
+                _TURNED.touch()
         return max(0.0, min(self._due_at.values()) - time.monotonic())
 
     def _send(self, due: Sequence[ScheduleEntry]) -> None:

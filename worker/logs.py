@@ -1,9 +1,13 @@
-"""Logs: one line per event, an event name and IDs. Never a text, a whole number, a secret or callback data."""
+"""Logs: one line per event, an event name and IDs. Never a text, a whole number, a secret or callback data.
+
+A line also has the IDs of what its process is at: the request, or the task (docs/logs.md).
+"""
 
 import contextlib
 import json
 import logging
 import os
+import re
 import sys
 import time
 import traceback
@@ -14,8 +18,11 @@ import structlog
 
 from worker.settings import settings
 from worker.sqlstates import sqlstate
+from worker.traces import is_on, is_wanted, note_trace
 
 SELDOM_SECONDS = 10.0
+_log = structlog.get_logger()
+_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def configure_logging() -> None:
@@ -24,6 +31,7 @@ def configure_logging() -> None:
     as_console = settings().log_format == "console" or (settings().log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        *((note_trace,) if is_on() else ()),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -68,6 +76,15 @@ def configure_logging() -> None:
         "celery.beat",
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Its words hold the collector's whole URL, and where that is away there are several to each batch of spans.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+    if is_wanted() and not is_on():
+        _log.warning("traces_not_installed")
+
+
+def is_id(given: object) -> bool:
+    """A UUID, or 32 hex digits. Of what others send only that is logged: anything else might be a number or a text."""
+    return isinstance(given, str) and _ID.fullmatch(given) is not None
 
 
 class _StandardError:

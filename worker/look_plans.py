@@ -28,7 +28,7 @@ _TAKE = """
     ) AS due
     WHERE attempt.message_id = due.message_id AND attempt.number = due.number
     RETURNING attempt.message_id, attempt.number, attempt.looks, attempt.submission_id,
-              attempt.outcome = 'in doubt' AS is_doubt
+              attempt.outcome = 'in doubt' AS is_doubt, attempt.doubted_at IS NOT NULL AS was_doubt
 """
 _IS_DUE = text("SELECT true FROM attempt WHERE look_at <= statement_timestamp() ORDER BY look_at LIMIT 1")
 _TAKE_DOUBTS = text(_TAKE.format(which=f"outcome IN ({listed(UNSETTLED)})"))
@@ -54,9 +54,10 @@ class Kind:
     lane_id: UUID
     is_about_doubts: bool
     is_of_former_account: bool  # which this credential cannot ask any more
-    # So few of their submissions' messages that asking for each costs fewer calls than the pages of all. Not for
-    # doubts: whatever IDs a request may have arrived under, its bulk ID names it.
-    is_sparse: bool
+    # So few of their submissions' messages that asking for each costs fewer calls than the pages of all; or what a
+    # restored database may have forgotten the bulk ID of, and Infobip knew when it went out again. Not for doubts:
+    # whatever IDs a request may have arrived under, its bulk ID names it.
+    is_by_message: bool
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Look:
     def has_room_for(self, submission: Any, attempts: int) -> bool:
         if not self.attempts:
             return True
-        if self.kind.is_sparse:
+        if self.kind.is_by_message:
             return len(self.attempts) + attempts <= CALLS_A_LOOK * IDS_A_CALL
         ids, messages = len(self.bulk_ids) + len(submission.bulk_ids), self.message_count + submission.message_count
         return ids <= IDS_A_CALL and messages <= CALLS_A_LOOK * MOST_LOG_ROWS
@@ -84,7 +85,7 @@ class Look:
 
     def questions(self) -> Iterator[list[UUID] | list[str]]:
         """The IDs of one call each; a call may have several pages."""
-        if self.kind.is_sparse:
+        if self.kind.is_by_message:
             wire_ids = [attempt_id(message_id, number) for message_id, (number, _) in self.attempts.items()]
             yield from (wire_ids[start : start + IDS_A_CALL] for start in range(0, len(wire_ids), IDS_A_CALL))
         else:
@@ -116,10 +117,13 @@ def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
     """The looks that answer for these attempts, each of one kind; doubts first, and among them transactional ones."""
     attempts: dict[UUID, dict[UUID, tuple[int, int]]] = defaultdict(dict)
     doubts: set[UUID] = set()
+    once_doubted: set[UUID] = set()
     for row in taken:
         attempts[row.submission_id][row.message_id] = (row.number, row.looks)
         if row.is_doubt:
             doubts.add(row.submission_id)
+        if row.was_doubt:
+            once_doubted.add(row.submission_id)
     routes: dict[UUID, Route | None] = {}
     filling: dict[Kind, Look] = {}
     looks: list[Look] = []
@@ -132,8 +136,9 @@ def _plan(session: Session, taken: Iterable[Any]) -> list[Look]:
             continue
         is_doubt = submission.id in doubts
         is_former = submission.credential_version < route.account_since
-        is_sparse = not is_doubt and len(asked) / IDS_A_CALL < submission.message_count / MOST_LOG_ROWS
-        kind = Kind(route.lane_id, is_doubt, is_former, is_sparse)
+        are_few = len(asked) / IDS_A_CALL < submission.message_count / MOST_LOG_ROWS
+        is_by_message = not is_doubt and (are_few or submission.id in once_doubted)
+        kind = Kind(route.lane_id, is_doubt, is_former, is_by_message)
         if kind not in filling or not filling[kind].has_room_for(submission, len(asked)):
             filling[kind] = Look(kind, route)
             looks.append(filling[kind])

@@ -203,12 +203,19 @@ class Dispatcher:
             reached(Boundary.ANSWER_RECEIVED)
             self._record(lambda session: answers.record_answer(session, submission, answer, settings))
             _measure(submission, elapsed)
+            self._tell_answered(submission)
             return []
         reached(Boundary.ANSWER_RECEIVED)
         _log.info("submission_failed", submission_id=str(submission.id), code=error.code, detail=error.brief)
         if error.retry_after_seconds is not None and not submission.is_probe:  # one message says nothing of the rate
             self._rates.slow_down(route.credential_id, route.messages_per_second)
         return self._record(lambda session: answers.record_error(session, submission, error, settings, self._monotonic))
+
+    def _tell_answered(self, submission: OpenSubmission) -> None:
+        """Whose request it was, its task has bound to the line."""
+        seconds = round(self._monotonic() - submission.opened_monotonic, 3)
+        ids = {"submission_id": str(submission.id), "lane_id": str(submission.route.lane_id)}
+        _log.info("submission_answered", **ids, messages=len(submission.messages), seconds=seconds)
 
     def _leave_barred_ones(self, submission: OpenSubmission) -> OpenSubmission:
         """Parts of a refused request wait for each other: what is paused or barred meanwhile does not go."""

@@ -4,23 +4,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from typing import Any
 from uuid import UUID
 
 import structlog
-from celery.signals import celeryd_after_setup, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    celeryd_after_setup,
+    task_postrun,
+    task_prerun,
+    worker_process_init,
+    worker_process_shutdown,
+)
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from worker import closing, event_deliveries, lanes, pushing
+from worker import closing, event_deliveries, lanes, pushing, traces
 from worker.app import TaskName, celery_app
 from worker.db import advice, engine, is_away, open_session, transact
 from worker.glance import glance
 from worker.idempotency import purge as purge_idempotency_keys
 from worker.infobip.client import Infobip
 from worker.log_budget import LogBudget
-from worker.logs import Seldom, log_bug
+from worker.logs import Seldom, is_id, log_bug
 from worker.lookups import Lookups
 from worker.memory import settle_memory
-from worker.nudges import nudge, send_nudge
+from worker.nudges import REQUEST_ID, TURN, nudge, send_nudge
 from worker.pulling import Pulls
 from worker.pushing import Pusher
 from worker.queued import alone, arrived, tick_name
@@ -75,6 +83,32 @@ def _forget_what_the_parent_opened(**_: object) -> None:
     """A forked pool process must not share its parent's connections."""
     for made in (engine, redis_client, _infobip, _dispatcher, _lookups, _pulls, _pusher):
         made.cache_clear()
+
+
+@worker_process_init.connect
+def _begin_traces(**_: object) -> None:
+    """After the fork: what exports has a thread."""
+    traces.begin_in_worker()
+
+
+@worker_process_shutdown.connect
+def _end_traces(**_: object) -> None:
+    traces.end()
+
+
+@task_prerun.connect
+def _bind_ids(task: Any, task_id: str, **_: object) -> None:
+    """To every line of the task: its own ID, its queue, and the ID of the request that asked for it, if one did."""
+    request = task.request
+    bind_contextvars(task_id=task_id, queue=request.delivery_info["routing_key"])
+    request_id, turn = getattr(request, REQUEST_ID, None), getattr(request, TURN, None)
+    if is_id(request_id) and isinstance(turn, int):
+        bind_contextvars(**{REQUEST_ID: request_id, TURN: turn})
+
+
+@task_postrun.connect
+def _forget_ids(**_: object) -> None:
+    clear_contextvars()
 
 
 @worker_process_shutdown.connect

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
@@ -21,6 +22,7 @@ from worker.db import open_session
 from worker.infobip.inbound import Inbound, parse_inbound
 from worker.infobip.reading import BadItem, Unreadable
 from worker.infobip.reports import Report, parse_reports
+from worker.logs import is_id
 from worker.models import Credential
 from worker.nudges import nudge
 from worker.refusals import NotFound
@@ -35,6 +37,8 @@ router = APIRouter(prefix="/webhooks/infobip", tags=["Webhooks"])
 _MOST_BYTES = 16 * MEBIBYTE  # 2,000 reports, each with 4,000 characters of callback data
 _MOST_KEPT_BYTES = 64 * 1024  # of a body that cannot be read
 _PARSED_IN_LOOP_BYTES = 64 * 1024  # a bigger one would keep other requests waiting
+
+_MOST_TOLD = 5
 
 _TAKEN = Response(b"{}", media_type="application/json")
 
@@ -84,6 +88,7 @@ def _unknown() -> NotFound:
 async def take_reports(request: Request, credential_id: Annotated[UUID, Depends(_authentic)]) -> Response:
     """Delivery reports. 200 means every one of them is stored; anything else, and Infobip pushes again."""
     push = await _read_push(request, credential_id, parse_reports)
+    request.state.told = _told(push)
     await commit_together(request, write_reports, push, weight=max(1, len(push.items)))
     return _TAKEN
 
@@ -95,6 +100,12 @@ async def take_inbound(request: Request, credential_id: Annotated[UUID, Depends(
     push = await _read_push(request, credential_id, parse_inbound)
     await commit_together(request, write_inbound, push, weight=max(1, len(push.items)))
     return _TAKEN
+
+
+def _told(push: ReportPush) -> dict[str, object]:
+    """For the access log: how many reports, and of which submissions, the first few by ID."""
+    ids = list(filter(is_id, dict.fromkeys(item.bulk_id for item in push.items if isinstance(item, Report))))
+    return {"reports": len(push.items), "submissions": len(ids), "submission_ids": ids[:_MOST_TOLD]}
 
 
 def write_reports(session: Session, pushes: Sequence[ReportPush]) -> list[None]:
@@ -118,8 +129,8 @@ def write_inbound(session: Session, pushes: Sequence[InboundPush]) -> list[set[U
     return [lanes, *(set() for _ in pushes[1:])]
 
 
-def nudge_replies(lanes: Sequence[set[UUID]]) -> None:
-    """What follows that commit."""
+def nudge_replies(lanes: Sequence[set[UUID]], _: Sequence[Context]) -> None:
+    """What follows that commit. Which request a reply answers is not known any more."""
     for lane_id in set().union(*lanes):
         nudge(lane_id, MessageType.TRANSACTIONAL)
 

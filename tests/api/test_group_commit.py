@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context, ContextVar
 
 import pytest
 from fastapi import Request
@@ -112,8 +113,10 @@ def test_refused_request_gets_its_error_and_its_neighbours_share_their_transacti
 
 def test_what_follows_a_commit_is_done_once_a_group_with_what_was_not_refused(engine: Engine) -> None:
     told: list[Sequence[int]] = []
+    asked: ContextVar[int] = ContextVar("asked")
 
-    def after_commit(answers: Sequence[int]) -> None:
+    def after_commit(answers: Sequence[int], contexts: Sequence[Context]) -> None:
+        assert [10 * context[asked] for context in contexts] == answers
         assert {answer // 10 for answer in answers} <= set(noted(engine))
         told.append(answers)
 
@@ -124,8 +127,12 @@ def test_what_follows_a_commit_is_done_once_a_group_with_what_was_not_refused(en
     async def run() -> None:
         group: GroupCommit[int, int] = GroupCommit(engine, work, after_commit=after_commit)
         group.start()
-        await asyncio.gather(*(group.submit(n) for n in range(10)), return_exceptions=True)
+        await asyncio.gather(*(ask(group, n) for n in range(10)), return_exceptions=True)
         await asyncio.to_thread(group.stop)
+
+    async def ask(group: GroupCommit[int, int], n: int) -> int:
+        asked.set(n)
+        return await group.submit(n)
 
     asyncio.run(run())
     assert len(told) <= 2
@@ -133,7 +140,7 @@ def test_what_follows_a_commit_is_done_once_a_group_with_what_was_not_refused(en
 
 
 def test_bug_in_what_follows_a_commit_leaves_requests_answered(engine: Engine) -> None:
-    def after_commit(answers: Sequence[int]) -> None:
+    def after_commit(answers: Sequence[int], _: Sequence[Context]) -> None:
         raise RuntimeError
 
     async def run() -> None:

@@ -243,6 +243,16 @@ def text_is_held_to_its_template_and_made_of_one(said: list[Any], _: Up) -> None
     assert "the nearest template is parcel-left" in refused["detail"]
 
 
+def request_leads_by_ids_to_its_submission_and_reports(said: list[Any], _: Up) -> None:
+    batch, *lines = said
+    request, answered, *webhooks = [line for line in lines if line["event"] in ("request", "submission_answered")]
+    assert (request["batch_id"], request["status"]) == (batch["id"], 202)
+    assert answered["request_id"] == request["request_id"]
+    assert (answered["queue"], answered["messages"]) == ("transactional", 2)
+    assert sum(line["reports"] for line in webhooks) == 2
+    assert all(answered["submission_id"] in line["submission_ids"] for line in webhooks)
+
+
 WALKS: dict[str, tuple[Callable[[list[Any], Up], None], dict[str, str]]] = {
     "journey-engineer": (journey_engineer_sends_once_and_correlates_the_outcome, {"sleep 2": SETTLED}),
     "administrator": (administrator_creates_changes_and_deletes_a_credential_without_seeing_its_key, {}),
@@ -256,6 +266,7 @@ WALKS: dict[str, tuple[Callable[[list[Any], Up], None], dict[str, str]]] = {
     "replay": (operator_replays_the_failed_one_once, {"sleep 2": SETTLED}),
     "mms": (picture_reaches_one_and_its_text_the_other, {"sleep 2": SETTLED}),
     "preview": (batch_is_previewed, {}),
+    "logs": (request_leads_by_ids_to_its_submission_and_reports, {"sleep 2": SETTLED}),
     "sending-files": (file_of_people_is_shown_sent_followed_and_sent_no_second_time, {}),
 }
 
@@ -269,7 +280,8 @@ def test_every_block_with_a_name_is_run_here() -> None:
 def test_walk_shows_what_its_reader_is_told(name: str, up: Up) -> None:
     check, changes = WALKS[name]
     addresses = {SANDBOX: up.sandbox} if SANDBOX in text_of(name) else {}
-    check(run(name, {**up.changes, **addresses, **changes}), up)
+    folders = {".delivery/logs": f"{up.data_dir}/logs"} if ".delivery/logs" in text_of(name) else {}
+    check(run(name, {**up.changes, **addresses, **folders, **changes}), up)
 
 
 def test_the_sandbox_s_walk_sends_looks_meets_a_fault_is_written_to_and_begins_anew() -> None:

@@ -184,7 +184,7 @@ READERS: dict[str, Callable[[list[str], bool], None]] = {
 # The verbs of make
 
 RUN_BY_CI = set(re.findall(r"^make ([a-z-]+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE))
-RUN_BY_TESTS = {"help", "demo", "up"}
+RUN_BY_TESTS = {"help", "demo", "up", "secrets"}
 SETTINGS = {"bench": ["ONLY=webhooks,singles"], "bench-scale": ["ONLY=bloat"], "chaos": ["SEED=7"]}
 
 
@@ -203,6 +203,7 @@ def test_demo_and_up_are_the_commands_that_tests_run() -> None:
     assert recipe("demo") == [".venv/bin/delivery demo"]
     assert '[sys.executable, "-m", "cli.main", "demo",' in (ROOT / "tests/cli/test_demo.py").read_text()
     assert recipe("up") == [".venv/bin/delivery up"]
+    assert '["make", "secrets"]' in (ROOT / "tests/compose/test_compose.py").read_text()
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS - RUN_BY_CI - RUN_BY_TESTS))

@@ -13,6 +13,7 @@ OURS = trees("worker", "api", "cli", "sandbox")
 PLACES = {
     "worker/settings.py": {"BaseSettings"},
     "worker/metrics_server.py": {"os.environ['PROMETHEUS_MULTIPROC_DIR']"},  # how prometheus_client is told
+    "worker/traces.py": {"os.environ", "os.environ.setdefault(name, value)"},  # OpenTelemetry's own, as it is told
     # What a running `up` wrote becomes this process's environment, from which the settings are then read.
     "cli/main.py": {"os.environ", "os.environ.get(DATABASE_URL)"},
     # A client of the API has no settings of the product: it knows an address and a token.

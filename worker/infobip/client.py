@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import timedelta
 from types import TracebackType
 from typing import IO, Any, Self
@@ -141,7 +142,8 @@ class Infobip:
         url = account.base_url + path
         with _network_errors():
             return self._runner.run(
-                self._within(sent_within, answered_within or self._timeout, method, url, headers=headers, **options)
+                self._within(sent_within, answered_within or self._timeout, method, url, headers=headers, **options),
+                context=copy_context(),  # the runner's own would be that of the first call for ever
             )
 
     async def _within(

@@ -45,6 +45,11 @@ class Report:
     body: dict[str, Any]  # as received, for the reports that find no message
 
     @property
+    def bulk_id(self) -> str | None:
+        """Of the submission, as Infobip names it: any text."""
+        return as_text(self.body.get("bulkId"))
+
+    @property
     def group_label(self) -> str:
         """The status's group as one of a few words, for a metric: "other" where there is none, or an unknown one."""
         return GROUP_LABELS.get(self.status_group or "", "other")

@@ -136,10 +136,14 @@ def check_fates(world: World) -> None:
 
 
 def check_tally(world: World) -> None:
-    """The tally is count(*) by state and reason, of the lane and of each batch."""
+    """The tally is count(*) by state and reason, of the lane and of each batch; one that was delivered after another
+    end has that as its reason."""
     expected: Counter[tuple[str, str, str]] = Counter()
-    for message in world.messages.values():
+    for message_id, message in world.messages.items():
         reason = (message.reason or "") if State(message.state) in REASONED else ""
+        if message.state == State.DELIVERED:
+            ends = {event.type.removeprefix("message.") for event in world.told[message_id]}
+            reason = next(iter(ends & {state.value for state in UNDELIVERED}), "")
         for subject in (message.lane_id, message.batch_id):
             expected[subject, message.state, reason] += 1
     assert world.tally == expected
