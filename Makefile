@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check format reasons lock secrets bench bench-scale chaos
+.PHONY: help install demo up test check format reasons dashboards lock secrets bench bench-scale chaos
 
 help: ## List these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,6 +40,9 @@ format: install ## Put the code in its form
 
 reasons: install ## Write docs/reasons.md anew from the tables of reasons
 	$(BIN)/python -m worker.reasons_page docs/reasons.md
+
+dashboards: install ## Write grafana/dashboards/ anew from grafana/source/
+	$(BIN)/python -m grafana.source
 
 lock: install ## Pin versions and hashes anew from pyproject.toml
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \

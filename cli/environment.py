@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 
-from cryptography.fernet import Fernet
-
 from cli.errors import CommandError
 
 DATABASE_URL = "DELIVERY_DATABASE_URL"
@@ -47,6 +45,8 @@ def write_private(path: Path, text: str) -> None:
 
 def kept_secret_keys(data_dir: Path) -> str:
     """The keys of this data folder, made at the first start: what they encrypted lies in the database beside them."""
+    from cryptography.fernet import Fernet  # costs every command a tenth of a second
+
     return ",".join(_kept(data_dir / "secret_keys", lambda: Fernet.generate_key().decode()).split())
 
 

@@ -22,7 +22,14 @@ hypothesis.settings.register_profile("shared", deadline=None, suppress_health_ch
 hypothesis.settings.load_profile("shared")
 
 # `make test` runs three groups side by side: tests of running systems mostly wait, others compute.
-GROUPS = {"end_to_end": "systems", "chaos": "programs", "cli": "programs", "bench": "programs"}
+GROUPS = {
+    "end_to_end": "systems",
+    "grafana": "systems",
+    "chaos": "programs",
+    "cli": "programs",
+    "bench": "programs",
+    "compose": "programs",
+}
 
 TEMPLATE = "migrated_template"
 _numbers = itertools.count(1)

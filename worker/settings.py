@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -39,8 +40,24 @@ def _duration(value: object) -> object:
         raise ValueError(str(error)) from error
 
 
+def _redis_url(value: object) -> object:
+    """One server's address. Its certificate is checked unless the URL says otherwise: Celery would not, of its own."""
+    if not isinstance(value, str) or not value:
+        return value
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise ValueError("is no address") from error
+    if parts.scheme not in ("redis", "rediss"):
+        raise ValueError("should begin with redis:// or rediss:// and name one server (no Sentinel, no Cluster)")
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
+        return parts._replace(query=f"{parts.query}&ssl_cert_reqs=required".lstrip("&")).geturl()
+    return value
+
+
 TextList = Annotated[list[str], NoDecode, BeforeValidator(_list_of_text)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+RedisUrl = Annotated[SecretStr | None, BeforeValidator(_redis_url)]
 Durations = Annotated[list[timedelta], NoDecode, BeforeValidator(_list_of_durations), Field(min_length=1)]
 
 
@@ -48,7 +65,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DELIVERY_", extra="ignore")
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL 16 or newer; without it `up` starts its own.")
-    redis_url: SecretStr | None = Field(None, description="Redis for Celery and rates; without it `up` starts its own.")
+    redis_url: RedisUrl = Field(None, description="Redis for Celery and rates; without it `up` starts its own.")
     data_dir: Path = Field(Path(".delivery"), description="Embedded servers, generated keys, logs.")
     secret_keys: SecretStr | None = Field(
         None, description="Comma-separated Fernet keys: the first encrypts, all decrypt. `up` makes one."

@@ -111,6 +111,18 @@ def test_secret_files_are_those_that_the_service_is_given(name: str) -> None:
     assert named == {f"/run/secrets/{secret}" for secret in service.get("secrets", ())}
 
 
+@each_service
+def test_whatever_stays_is_asked_whether_it_lives(name: str) -> None:
+    """All but what ends by itself, and what is for trying things out."""
+    assert ("healthcheck" in services()[name]) is (name not in ("migrate", "sandbox"))
+
+
+@pytest.mark.parametrize(("name", "port"), [("prometheus", 9090), ("alertmanager", 9093), ("grafana", 3000)])
+def test_watchers_are_asked_where_they_serve(name: str, port: int) -> None:
+    *_, url = services()[name]["healthcheck"]["test"]
+    assert url.startswith(f"http://127.0.0.1:{port}/")
+
+
 def test_every_queue_has_workers_of_its_own() -> None:
     assert sorted(option(service["command"], "--queues") for service in WORKERS.values()) == sorted(QUEUES)
 
@@ -237,6 +249,14 @@ def test_secrets_are_made_once_and_fit_each_other(checkout: Path) -> None:
 
 def test_prometheus_takes_its_configuration(promtool: str) -> None:
     subprocess.run([promtool, "check", "config", str(ROOT / "grafana/prometheus/prometheus.yml")], check=True)
+
+
+def test_alertmanager_names_alerts_that_there_are() -> None:
+    rules = yaml.safe_load((ROOT / "grafana/prometheus/rules.yml").read_text())["groups"]
+    alerts = {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule}
+    named = re.findall(r'alertname=~?"([^"]+)"', (ROOT / "grafana/alertmanager/alertmanager.yml").read_text())
+    assert {name for names in named for name in names.split("|")} <= alerts
+    assert named
 
 
 def test_alertmanager_takes_its_configuration(amtool: str, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from typer.main import get_command
 
 import bench.__main__
+import grafana.preview.__main__
+import grafana.source.__main__
 import sandbox.__main__
 import tests.chaos.__main__
 import worker.reasons_page
@@ -172,6 +174,8 @@ MODULES: dict[str, Callable[[], Any]] = {
     "sandbox": lambda: sandbox.__main__.main(),
     "pytest": lambda: None,  # run by .ci/run
     "worker.reasons_page": lambda: worker.reasons_page._target(),
+    "grafana.preview": lambda: grafana.preview.__main__._options(),
+    "grafana.source": lambda: grafana.source.__main__.texts(),
 }
 READERS: dict[str, Callable[[list[str], bool], None]] = {
     "delivery": read_delivery,

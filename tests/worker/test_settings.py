@@ -33,6 +33,10 @@ def test_lists_and_durations_are_comma_separated(monkeypatch: pytest.MonkeyPatch
         ("REPORT_GRACE", "soon"),
         ("LOG_FORMAT", "xml"),
         ("API_PORT", "70000"),
+        ("REDIS_URL", "sentinel://10.0.0.1:26379/0"),
+        ("REDIS_URL", "redis+cluster://10.0.0.1:6379/0"),
+        ("REDIS_URL", "redis://[10.0.0.1:6379/0"),
+        ("REDIS_URL", "10.0.0.1:6379"),
     ],
 )
 def test_bad_value_names_its_variable(
@@ -43,6 +47,33 @@ def test_bad_value_names_its_variable(
         read_settings()
     assert stopped.value.code == 2
     assert f"DELIVERY_{name}:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("redis://:key@h:6379/0", "redis://:key@h:6379/0"),
+        ("rediss://:key@h:6379/0", "rediss://:key@h:6379/0?ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_ca_certs=/ca.crt", "rediss://h/0?ssl_ca_certs=/ca.crt&ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_cert_reqs=none", "rediss://h/0?ssl_cert_reqs=none"),
+    ],
+)
+def test_certificate_of_redis_is_checked_unless_the_url_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str, used: str
+) -> None:
+    monkeypatch.setenv("DELIVERY_REDIS_URL", given)
+    url = read_settings().redis_url
+    assert url is not None
+    assert url.get_secret_value() == used
+
+
+def test_refused_redis_url_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DELIVERY_REDIS_URL", "sentinel://:planted-secret@10.0.0.1:26379/0")
+    with pytest.raises(SystemExit):
+        read_settings()
+    assert "planted-secret" not in capsys.readouterr().err
 
 
 def test_request_deadline_must_fit_half_the_lease(

@@ -1,0 +1,138 @@
+"""Doors with TLS before servers that speak without it: PostgreSQL and Redis as a managed service shows them."""
+
+import asyncio
+import contextlib
+import ssl
+import struct
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cli.ports import free_port
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the PostgreSQL protocol's question, in the clear, whether TLS is spoken
+
+
+def authority(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
+    """What a server at `localhost` shows, and the file that makes a client believe it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    called = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(called, called, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = signed.public_bytes(serialization.Encoding.PEM)
+    shown, believed = folder / f"{name}.pem", folder / f"{name}.crt"
+    shown.write_bytes(private + public)
+    believed.write_bytes(public)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown)
+    return context, believed
+
+
+@contextmanager
+def postgres_door(socket: Path, tls: ssl.SSLContext) -> Iterator[int]:
+    """The port of a PostgreSQL that takes nobody without TLS."""
+
+    async def agree(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        if await reader.readexactly(len(SSL_REQUEST)) != SSL_REQUEST:
+            return False
+        writer.write(b"S")
+        await writer.drain()
+        await writer.start_tls(tls)
+        return True
+
+    with _door(None, agree, lambda: asyncio.open_unix_connection(str(socket))) as port:
+        yield port
+
+
+@contextmanager
+def redis_door(server_port: int, tls: ssl.SSLContext) -> Iterator[int]:
+    """The port of a Redis that speaks TLS alone."""
+
+    async def agree(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        return True
+
+    with _door(tls, agree, lambda: asyncio.open_connection("127.0.0.1", server_port)) as port:
+        yield port
+
+
+@contextmanager
+def _door(
+    tls: ssl.SSLContext | None,
+    agree: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool]],
+    server: Callable[[], Awaitable[Streams]],
+) -> Iterator[int]:
+    """In a thread of its own, at a free port of `localhost`."""
+    port, opened, guests = free_port(), threading.Event(), set[asyncio.Task[None]]()
+    loop, shut = asyncio.new_event_loop(), asyncio.Event()
+
+    async def let_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if task := asyncio.current_task():
+            guests.add(task)
+            task.add_done_callback(guests.discard)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), _left(writer):
+            if await agree(reader, writer):
+                inner_reader, inner_writer = await server()
+                with _left(inner_writer):
+                    await _first(_pass_on(reader, inner_writer), _pass_on(inner_reader, writer))
+
+    async def serve() -> None:
+        async with await asyncio.start_server(let_in, "localhost", port, ssl=tls):
+            opened.set()
+            await shut.wait()
+            left = [*guests]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            await asyncio.sleep(0.05)  # their sockets close in the loop's next turns
+
+    with contextlib.closing(loop):
+        thread = threading.Thread(target=loop.run_until_complete, args=[serve()])
+        thread.start()
+        try:
+            assert opened.wait(10)
+            yield port
+        finally:
+            loop.call_soon_threadsafe(shut.set)
+            thread.join(10)
+
+
+@contextmanager
+def _left(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """A connection that ends with the block, whatever is still to be written."""
+    try:
+        yield
+    finally:
+        writer.transport.abort()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
+async def _first(*ways: Awaitable[None]) -> None:
+    """Until one side goes away."""
+    tasks = [asyncio.ensure_future(way) for way in ways]
+    done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    for task in done:
+        task.result()
