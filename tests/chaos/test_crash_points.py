@@ -24,6 +24,7 @@ from tests.chaos.evidence import Evidence, collect
 from tests.chaos.load import Promise
 from tests.chaos.plan import Send
 from tests.chaos.run import SANDBOX_OPTIONS, SETTINGS, TOKEN, create_surfaces
+from tests.chaos.scrapes import Scrapes
 from worker.boundaries import Boundary
 
 SEND_PATH = tuple(Boundary)[: tuple(Boundary).index(Boundary.ANSWER_COMMITTED) + 1]
@@ -163,8 +164,11 @@ def street(stack_folder: Path) -> Iterator[Street]:
 
 @pytest.fixture(scope="module")
 def evidence(street: Street) -> Evidence:
+    scrapes = Scrapes(street.stack.api_url)
+    scrapes.scrape()
     return collect(
         street.promises,
+        scrapes,
         street.stack.sandbox_url,
         street.stack.database_url,
         slowest_report=timedelta(seconds=1),

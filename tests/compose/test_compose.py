@@ -263,7 +263,7 @@ def test_alertmanager_takes_its_configuration(amtool: str, tmp_path: Path) -> No
     """With the address in its place, as the container puts it there."""
     written = tmp_path / "alertmanager.yml"
     script = services()["alertmanager"]["entrypoint"][-1].replace("$$", "$").partition(" && exec ")[0]
-    script = script.replace("/etc/alertmanager/", f"{ROOT}/grafana/alertmanager/").replace("/tmp/", f"{tmp_path}/")
+    script = script.replace("/tmp/", f"{tmp_path}/").replace("/etc/alertmanager/", f"{ROOT}/grafana/alertmanager/")
     subprocess.run(
         ["sh", "-c", script], check=True, env={**os.environ, "ALERT_WEBHOOK_URL": FILLED_IN["ALERT_WEBHOOK_URL"]}
     )

@@ -131,6 +131,7 @@ def fired(
     """The alerts that fired while all was well, and those that fired in trouble."""
     with reachable_folder(request.session) as folder, watched_system(folder, database_url) as watched:
         system, url, _ = watched
+        wait_for(lambda: not asked_for(url, "alerts")["alerts"], 60, every=0.5)  # of what had yet to start
         with flowing(system, system.surface()):
             with alarmed(url) as alarm:
                 time.sleep(WELL_SECONDS)

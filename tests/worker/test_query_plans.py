@@ -40,6 +40,7 @@ from worker import (
     message_search,
     moving,
     replay,
+    replay_choice,
     setting_aside,
 )
 from worker.batch_sweeps import ALL, BEFORE_ALL
@@ -199,13 +200,17 @@ def test_choosing_a_chunk_of_a_replay_to_replay_it_reads_the_chunk(
 ) -> None:
     batch = fill_replays(session, lane, "failed", knows)
     start = {"batch": batch, "after": BEFORE_ALL, "chunk": CHUNK}
-    assert most_rows(session, replay._END_OF_CHUNK, start) <= CHUNK
+    assert most_rows(session, replay_choice._END_OF_CHUNK, start) <= CHUNK
     chosen = {
-        **{"batch": batch, "after": BEFORE_ALL, "through": session.execute(replay._END_OF_CHUNK, start).scalar_one()},
+        **{
+            "batch": batch,
+            "after": BEFORE_ALL,
+            "through": session.execute(replay_choice._END_OF_CHUNK, start).scalar_one(),
+        },
         **{"states": [State.FAILED], "error_names": None, "since": None, "until": None, "includes_unconfirmed": False},
         **{"credential": lane.credential_id, "is_marketing": True, "needs_opt_in": True, "parts": 1},
     }
-    assert most_rows(session, replay._CHOOSE, chosen) <= CHUNK
+    assert most_rows(session, replay_choice._CHOOSE, chosen) <= CHUNK
 
 
 @KNOWLEDGE
