@@ -73,12 +73,12 @@ class Changes:
     ) -> None:
         """`n` messages of these subjects went from one state to another.
 
-        One that is delivered after it had ended is counted with that end as its reason: so how many ever ended in a
-        state can be told, a number that never falls (figures.py).
+        One that is delivered after it had ended gives that end as its reason, and is counted with it: so how many ever
+        ended in a state can be told, a number that never falls (figures.py).
         """
         self._add(subjects, was, was_reason if was in REASONED else None, -n)
-        is_late = state == State.DELIVERED and was in FINAL
-        self._add(subjects, state, was if is_late else reason if state in REASONED else None, n)
+        is_reasoned = state in REASONED or (state == State.DELIVERED and reason in FINAL)
+        self._add(subjects, state, reason if is_reasoned else None, n)
 
     def _add(self, subjects: Iterable[UUID | None], state: State | str, reason: str | None, n: int) -> None:
         for subject in subjects:

@@ -91,6 +91,7 @@ class Transitions:
         self._blocked: dict[Person, Blocked] = {}
         self._told: list[Told] = []
         self._fallen_back: list[UUID] = []
+        self._overtaken: dict[UUID, State] = {}  # which end a message had that is delivered after all
 
     def move(
         self,
@@ -111,6 +112,8 @@ class Transitions:
         if not may_become(message.state, state):
             raise ValueError(f"a message cannot go from {message.state} to {state}")
         self._touch(message)
+        if message.state in FINAL:
+            self._overtaken[message.id] = message.state
         message.state = state
         message.reason = reason if state in REASONED else reason or message.reason
         message.next_attempt_at = next_attempt_at
@@ -211,7 +214,10 @@ class Transitions:
         }
 
     def _counts(self, moved: list[LockedMessage]) -> Changes:
-        moves = Counter((m.lane_id, m.batch_id, *self._before[m.id], m.state, m.reason) for m in moved)
+        overtaken = self._overtaken
+        moves = Counter(
+            (m.lane_id, m.batch_id, *self._before[m.id], m.state, overtaken.get(m.id, m.reason)) for m in moved
+        )
         changes = Changes()
         for (lane_id, batch_id, was, was_reason, state, reason), n in moves.items():
             changes.moved((lane_id, batch_id), was, was_reason, state, reason, n)

@@ -80,6 +80,16 @@ def test_one_that_is_delivered_after_it_had_ended_counts_as_both_ends(session: S
     assert ended(of(session)) == {"delivered": 1, "failed": 1}  # a counter never falls
 
 
+def test_an_end_and_the_delivery_after_it_count_as_both_though_one_push_tells_them(
+    session: Session, lane: MadeLane
+) -> None:
+    (message_id,) = make_batch(session, lane, NUMBERS[:1])
+    answer(session, took(session, lane))
+    failed = report(message_id, status=9, group=5, error=1)
+    apply(session, lane, failed, report(message_id, done="12:00:02.000"))
+    assert ended(of(session)) == {"delivered": 1, "failed": 1}
+
+
 def test_oldest_due_is_since_its_turn_and_what_is_not_due_waits_for_nothing(session: Session, lane: MadeLane) -> None:
     make_batch(session, lane, NUMBERS[:1], due_in=timedelta(minutes=10))
     assert of(session).oldest_due_seconds == 0
