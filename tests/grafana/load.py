@@ -1,10 +1,13 @@
 """A minute in the life of a running system that has everything in it: each outcome, each fault, each kind of batch."""
 
 import itertools
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -38,18 +41,19 @@ def every_kind_of_event(system: System, receiver: Receiver, administration: str)
     failing = _all_fates(system, campaign)
     _fates_of_one(system, otp)
     _pictures(system)
-    _handsets(system, campaign)
+    gone = _handsets(system, campaign)
     _in_hand(system, campaign)
     _held(system)
     system.faults(**FAULTS)
-    _flow(system, otp, campaign, off)
+    _pool_process_dies(system)
+    _flow(system, otp, campaign, off, gone)
     system.faults()
     with _transaction_left_open(system):
-        _flow(system, otp, campaign, off, seconds=3)
+        _flow(system, otp, campaign, off, gone, seconds=3)
     wait_for(lambda: system.get(f"/v1/batches/{failing}")["state"] == "done", 60, every=0.5)
     system.post(f"/v1/batches/{failing}/replay", {})
     _database_away(system, administration)
-    _flow(system, otp, campaign, off, seconds=3)
+    _flow(system, otp, campaign, off, gone, seconds=3)
 
 
 def _all_fates(system: System, surface: str) -> str:
@@ -75,8 +79,8 @@ def _pictures(system: System) -> None:
     system.post("/v1/batches", {"surface": surface, "mms": mms, "messages": people}, 202)
 
 
-def _handsets(system: System, surface: str) -> None:
-    """One leaves, by a push; another comes, by a pull. The first is written to nevertheless."""
+def _handsets(system: System, surface: str) -> str:
+    """One leaves, by a push; another comes, by a pull. The first is written to nevertheless: its number."""
     account = f"/v1/credentials/{surface.replace('surface', 'account')}"
     system.http.patch(account, json={"inbound_number": OURS, "inbound_pull": True}).raise_for_status()
     url = system.get(account)["webhook_urls"]["inbound"]
@@ -86,6 +90,7 @@ def _handsets(system: System, surface: str) -> None:
     wait_for(lambda: system.get(f"/v1/consents/{gone}")["items"])
     system.batch(surface, [gone])
     httpx.post(f"{url.rsplit('/', 2)[0]}/of-former-times/inbound", json={"results": []}, trust_env=False)
+    return gone
 
 
 def _in_hand(system: System, surface: str) -> None:
@@ -111,7 +116,13 @@ def _told(system: System, receiver: Receiver) -> None:
     receiver.secret = system.post("/v1/event-endpoints", {"name": "journeys", "url": receiver.url})["secret"]
 
 
-def _flow(system: System, otp: str, campaign: str, off: str, seconds: float = SECONDS) -> None:
+def _pool_process_dies(system: System) -> None:
+    worker = system.stack.pid_of("worker-marketing")
+    assert worker is not None
+    os.kill(int(Path(f"/proc/{worker}/task/{worker}/children").read_text().split()[0]), signal.SIGKILL)
+
+
+def _flow(system: System, otp: str, campaign: str, off: str, gone: str, seconds: float = SECONDS) -> None:
     """`off`: for phones that stay off, which takes attempt after attempt."""
     until = time.monotonic() + seconds
     for number in itertools.count():
@@ -124,7 +135,7 @@ def _flow(system: System, otp: str, campaign: str, off: str, seconds: float = SE
             body: dict[str, Any] = {
                 "surface": campaign,
                 "text": "Sale",
-                "messages": [{"to": to} for to in recipients(50)],
+                "messages": [{"to": to} for to in (*recipients(50), gone)],
             }
             system.http.post("/v1/batches", json=body)
         time.sleep(0.2)
