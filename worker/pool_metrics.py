@@ -8,18 +8,25 @@ from celery.signals import task_postrun, task_prerun, worker_process_init
 from worker.app import TaskName
 from worker.metrics import (
     begin_at_zero,
+    event_pushes_total,
+    inbound_pulls_total,
     last_tick_timestamp_seconds,
     pool_processes,
     pool_processes_started_total,
     tasks_running,
 )
 from worker.metrics_server import take_place
+from worker.push_client import PushOutcome
+from worker.words import SubmissionOutcome
 
 
 @worker_process_init.connect
 def _begin(**_: object) -> None:
     take_place(current_process().index)
     begin_at_zero()
+    inbound_pulls_total.labels(SubmissionOutcome.ANSWERED)
+    for outcome in PushOutcome:
+        event_pushes_total.labels(outcome)
     pool_processes.set(1)
     tasks_running.set(0)
     pool_processes_started_total.inc()

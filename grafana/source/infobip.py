@@ -22,6 +22,7 @@ from grafana.source.panels import (
     above,
     bars,
     lines,
+    or_none,
     percentiles,
 )
 
@@ -37,6 +38,7 @@ def dashboard() -> Dashboard:
 
 def _requests() -> list[Panel]:
     submissions, size = "delivery_submissions_total", "delivery_submission_messages"
+    held = "delivery:lane_held:max"
     troubled = 'outcome=~"too_many_requests|unknown_fate|connection_failed|credential_refused"'
     return [
         lines(
@@ -56,8 +58,11 @@ def _requests() -> list[Panel]:
             SHARE,
             [
                 Query(
-                    f"sum by (credential, outcome) (rate({submissions}{{{LANE}, {troubled}}}{RATE})) "
-                    f"/ ignoring (outcome) group_left () sum by (credential) (rate({submissions}{{{LANE}}}{RATE}))",
+                    or_none(
+                        f"sum by (credential, outcome) (rate({submissions}{{{LANE}, {troubled}}}{RATE})) "
+                        f"/ ignoring (outcome) group_left () sum by (credential) (rate({submissions}{{{LANE}}}{RATE}))",
+                        f"rate({submissions}{RATE})",
+                    ),
                     "{{credential}} {{outcome}}",
                 )
             ],
@@ -81,7 +86,7 @@ def _requests() -> list[Panel]:
         ),
         bars(
             "Circuit",
-            Query(f'delivery:lane_held:max{{{LANE}, kind="fault"}} > 0', LANE_NAME),
+            Query(or_none(f'{held}{{{LANE}, kind="fault"}} > 0', held), LANE_NAME),
             Words(
                 "A bar is drawn while a lane waits because Infobip answers badly or not at all.",
                 "for minutes: Infobip is in trouble. Nothing is lost but time; see what will expire on Retries.",

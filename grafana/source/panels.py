@@ -132,6 +132,12 @@ def percentiles(
     return [Query(f"histogram_quantile({share:g}, {buckets})", f"{{{{{by}}}}} p{share * 100:g}") for share in shares]
 
 
+def or_none(expr: str, measured: str) -> str:
+    """Where nothing is wrong there is no series: then one at zero, which is called none, as long as anything is
+    measured. So that a quiet panel differs from one that sees nothing."""
+    return f'{expr} or on () label_replace(0 * max({measured}), "credential", "none", "", "")'
+
+
 def braced(matchers: str) -> str:
     return f"{{{matchers}}}" if matchers else ""
 

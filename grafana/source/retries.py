@@ -22,6 +22,7 @@ from grafana.source.panels import (
     bars,
     heat,
     lines,
+    or_none,
 )
 
 _ATTEMPTS = ("1", "2", "3", "4+")
@@ -183,10 +184,11 @@ def _expiry() -> list[Panel]:
 
 
 def _stuck() -> list[Panel]:
+    held = "delivery:lane_held:max"
     return [
         bars(
             "Held lanes",
-            Query(f"delivery:lane_held:max{{{LANE}}} > 0", f"{LANE_NAME} {{{{kind}}}}"),
+            Query(or_none(f"{held}{{{LANE}}} > 0", held), f"{LANE_NAME} {{{{kind}}}}"),
             Words(
                 "A bar is drawn while a lane is held, by what: fault (Infobip), account (key, address, credit).",
                 "seconds of fault are normal. Account needs a hand: `delivery lanes` gives the reason.",
