@@ -257,10 +257,8 @@ class Dispatcher:
 
 
 def _measure(submission: OpenSubmission, elapsed: float) -> None:
-    """Of attempts that Infobip answered for the first time: one that goes out again, or in part, was measured before,
-    or was never known to have come there."""
-    if len(submission.bulk_ids) > 1:
-        return
+    """Of attempts that Infobip has answered, however often they went out before: what nobody answered, or what was
+    refused with others, has not come there yet."""
     route, by_number = submission.route, defaultdict[int, list[Outgoing]](list)
     for message in submission.messages:
         by_number[message.number].append(message)

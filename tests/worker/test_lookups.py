@@ -109,6 +109,18 @@ def test_a_few_reports_missing_of_many_are_asked_for_by_name(
     assert set(states(session, ids)) == {"delivered"}
 
 
+def test_one_that_infobip_had_under_an_id_that_a_restore_has_forgotten_is_asked_for_by_name(
+    session: Session, sandbox_lane: MadeLane, infobip: Infobip, lookups: Lookups
+) -> None:
+    (message_id,) = make_batch(session, sandbox_lane, ["919900000001"])
+    sent(session, sandbox_lane, infobip)
+    change(session, "UPDATE submission SET bulk_ids = ARRAY[gen_random_uuid()]")
+    change(session, "UPDATE attempt SET doubted_at = now()")  # it was refused as known when it went out again
+    looks_due(session)
+    lookups.look()
+    assert state(session, message_id) == "delivered"
+
+
 def test_a_budget_that_is_spent_postpones_without_counting_a_look(
     session: Session,
     sandbox_lane: MadeLane,

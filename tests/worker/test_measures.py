@@ -9,7 +9,8 @@ from prometheus_client import REGISTRY
 from sqlmodel import Session
 
 from tests.factories import MadeLane, make_batch
-from tests.worker.steps import answer, apply, change, report, took
+from tests.worker.steps import absent, answer, apply, change, doubted, report, took
+from worker.lookups import Lookups
 from worker.sending import Dispatcher
 
 NUMBERS = [f"9199000{n:05}" for n in range(20)]
@@ -75,4 +76,27 @@ def test_what_leaves_is_measured_at_each_attempt_by_its_number(
         grows(4, "delivery_remaining_validity_seconds_bucket", message_type="transactional", attempt="1", le="3600.0"),
         grows(0, "delivery_remaining_validity_seconds_bucket", message_type="transactional", attempt="1", le="1800.0"),
     ):
+        dispatcher.deliver(sandbox_lane.id, 5.0)
+
+
+def test_what_goes_out_again_after_an_unknown_fate_is_measured_once_it_is_answered(
+    session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher, lookups: Lookups
+) -> None:
+    make_batch(session, sandbox_lane, NUMBERS[:2], due_in=timedelta(seconds=-40))
+    lane = {"channel": "sms", "message_type": "transactional"}
+    with (
+        grows(2, "delivery_enqueue_to_submit_seconds_count", **lane),
+        grows(0, "delivery_enqueue_to_submit_seconds_bucket", **lane, le="30.0"),
+        grows(2, "delivery_remaining_validity_seconds_count", message_type="transactional", attempt="1"),
+    ):
+        doubted(session, sandbox_lane)
+        absent(session, lookups)
+        dispatcher.deliver(sandbox_lane.id, 5.0)
+
+
+def test_halves_of_a_refused_request_are_measured_where_they_are_answered(
+    session: Session, sandbox_lane: MadeLane, dispatcher: Dispatcher
+) -> None:
+    make_batch(session, sandbox_lane, [*NUMBERS[:3], "919900009009"])  # Infobip refuses the whole request for the last
+    with grows(3, "delivery_enqueue_to_submit_seconds_count", channel="sms", message_type="transactional"):
         dispatcher.deliver(sandbox_lane.id, 5.0)
