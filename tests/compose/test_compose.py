@@ -27,6 +27,7 @@ from tests.compose.composition import (
     services,
 )
 from tests.documents import ROOT
+from tests.tools import needed
 from worker.settings import Settings
 
 SETTINGS = {f"DELIVERY_{name.upper()}" for name in Settings.model_fields}
@@ -61,18 +62,18 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_is_a_compose_file(docker_compose: str, checkout: Path) -> None:
-    run = subprocess.run([docker_compose, "config"], cwd=checkout, capture_output=True, text=True)
+def test_it_is_a_compose_file(checkout: Path) -> None:
+    run = subprocess.run([needed("docker-compose"), "config"], cwd=checkout, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     told = yaml.safe_load(run.stdout)
     assert told["services"]["api"]["environment"]["DELIVERY_PUBLIC_URL"] == FILLED_IN["DELIVERY_PUBLIC_URL"]
 
 
 @pytest.mark.parametrize("variable", FILLED_IN)
-def test_what_has_no_sensible_default_is_asked_for(docker_compose: str, checkout: Path, variable: str) -> None:
+def test_what_has_no_sensible_default_is_asked_for(checkout: Path, variable: str) -> None:
     env = checkout / ".env"
     env.write_text(re.sub(f"^{variable}=.*$", f"{variable}=", env.read_text(), flags=re.MULTILINE))
-    run = subprocess.run([docker_compose, "config"], cwd=checkout, capture_output=True, text=True)
+    run = subprocess.run([needed("docker-compose"), "config"], cwd=checkout, capture_output=True, text=True)
     assert run.returncode != 0
     assert f"{variable}" in run.stderr + run.stdout
     assert "set it in .env" in run.stderr + run.stdout
@@ -247,8 +248,8 @@ def test_secrets_are_made_once_and_fit_each_other(checkout: Path) -> None:
     assert {file.name: file.read_text().strip() for file in folder.iterdir()} == made
 
 
-def test_prometheus_takes_its_configuration(promtool: str) -> None:
-    subprocess.run([promtool, "check", "config", str(ROOT / "grafana/prometheus/prometheus.yml")], check=True)
+def test_prometheus_takes_its_configuration() -> None:
+    subprocess.run([needed("promtool"), "check", "config", str(ROOT / "grafana/prometheus/prometheus.yml")], check=True)
 
 
 def test_alertmanager_names_alerts_that_there_are() -> None:
@@ -259,7 +260,7 @@ def test_alertmanager_names_alerts_that_there_are() -> None:
     assert named
 
 
-def test_alertmanager_takes_its_configuration(amtool: str, tmp_path: Path) -> None:
+def test_alertmanager_takes_its_configuration(tmp_path: Path) -> None:
     """With the address in its place, as the container puts it there."""
     written = tmp_path / "alertmanager.yml"
     script = services()["alertmanager"]["entrypoint"][-1].replace("$$", "$").partition(" && exec ")[0]
@@ -271,5 +272,5 @@ def test_alertmanager_takes_its_configuration(amtool: str, tmp_path: Path) -> No
         yaml.safe_load(written.read_text())["receivers"][0]["webhook_configs"][0]["url"]
         == FILLED_IN["ALERT_WEBHOOK_URL"]
     )
-    subprocess.run([amtool, "check-config", str(written)], check=True)
+    subprocess.run([needed("amtool"), "check-config", str(written)], check=True)
     assert shlex.split(services()["alertmanager"]["entrypoint"][-1].partition(" && exec ")[2])[0] == "/bin/alertmanager"

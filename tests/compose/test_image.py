@@ -15,6 +15,7 @@ import pytest
 from cli.account import temporary_folder
 from tests.compose.composition import steps
 from tests.documents import ROOT
+from tests.tools import missing, needed
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 STEPS = list(steps(DOCKERFILE))
@@ -76,10 +77,9 @@ def mirror() -> str:
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    debootstrap = shutil.which("debootstrap", path="/usr/sbin:/usr/bin")
-    if debootstrap is None or os.geteuid() != 0:
-        assert os.environ.get("CI") != "true", "CI is root and installs debootstrap"
-        pytest.skip("debootstrap, and root, make the bare Debian that this needs")
+    debootstrap = needed("debootstrap")
+    if os.geteuid() != 0:
+        missing("root, who alone makes a bare Debian in a folder,")
     root = temporary_folder("delivery-image-")
     try:
         bare = [debootstrap, "--variant=minbase", f"--include={PACKAGES}", MADE_FOR, str(root), mirror()]

@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
 
 import orjson
 import pytest
@@ -28,6 +27,7 @@ from tests.end_to_end.observing import (
     submissions_of,
 )
 from tests.processes import wait_for
+from tests.tools import missing
 
 WRONG_CLOCK = Path(__file__).with_name("wrong_clock")
 
@@ -82,11 +82,6 @@ def faketime() -> str:
     if not found:
         missing("libfaketime (Debian's package faketime)")
     return str(found[0])
-
-
-def missing(what: str) -> NoReturn:
-    """The test cannot run. In CI that is a failure: `.ci/run` installs what is needed."""
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{what} is missing")
 
 
 def with_clock(programs: list[Program], faketime: str, clock: Path) -> list[Program]:

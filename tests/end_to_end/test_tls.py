@@ -10,16 +10,18 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from cryptography.x509 import DNSName
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from cli.embedded_postgres import EmbeddedPostgres
 from cli.embedded_redis import EmbeddedRedis
 from cli.stack import Stack
+from tests.certificates import certificate
 from tests.documents import ROOT
 from tests.end_to_end.conftest import running, short_options
 from tests.end_to_end.observing import recipients
-from tests.end_to_end.tls_doors import authority, postgres_door, redis_door
+from tests.end_to_end.tls_doors import postgres_door, redis_door
 from worker.settings import Settings
 
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # what the document names, in whose place the tests' own stands
@@ -54,8 +56,8 @@ class Doors:
 def doors(
     postgres: EmbeddedPostgres, redis_server: EmbeddedRedis, own_database: str, own_folder: Path
 ) -> Iterator[Doors]:
-    tls, believed = authority(own_folder, "ours")
-    _, stranger = authority(own_folder, "stranger")
+    tls, believed = certificate(own_folder, DNSName("localhost"), called="ours")
+    _, stranger = certificate(own_folder, DNSName("localhost"), called="stranger")
     assert redis_server.port is not None
     password = redis_server.url.partition("//:")[2].partition("@")[0]
     with (

@@ -7,42 +7,12 @@ import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from cli.ports import free_port
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the PostgreSQL protocol's question, in the clear, whether TLS is spoken
-
-
-def authority(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
-    """What a server at `localhost` shows, and the file that makes a client believe it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    called = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(called, called, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = signed.public_bytes(serialization.Encoding.PEM)
-    shown, believed = folder / f"{name}.pem", folder / f"{name}.crt"
-    shown.write_bytes(private + public)
-    believed.write_bytes(public)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(shown)
-    return context, believed
 
 
 @contextmanager

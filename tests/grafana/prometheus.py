@@ -1,9 +1,7 @@
 """Debian's Prometheus beside a test: it scrapes what it is told once a second, with our rules in a hurry."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,24 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
 from cli.ports import free_port
 from tests.documents import ROOT
 from tests.processes import answers, wait_for
+from tests.tools import needed
 
 RULES = ROOT / "grafana/prometheus/rules.yml"
 HURRIED = {"1h": "30s", "30m": "15s", "15m": "15s", "10m": "10s", "5m": "5s"}  # what a test has no time for
 _DURATION = re.compile(rf"\b({'|'.join(HURRIED)})\b")
-
-
-def needed(program: str) -> str:
-    """The path of a program of Debian's package prometheus. In CI its absence is a failure: `.ci/run` installs it."""
-    found = shutil.which(program)
-    if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{program} is missing")
-    return str(found)
 
 
 def hurried(expr: str) -> str:

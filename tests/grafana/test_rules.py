@@ -11,7 +11,8 @@ import yaml
 
 from grafana.source.frame import RUNBOOK
 from tests.documents import ROOT, anchors
-from tests.grafana.prometheus import RULES, needed, rules
+from tests.grafana.prometheus import RULES, rules
+from tests.tools import needed
 from worker import metrics
 from worker.metrics import FromDatabase
 

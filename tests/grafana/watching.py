@@ -10,8 +10,9 @@ from cli.ports import free_port
 from cli.programs import WORKERS, stack_programs
 from cli.stack import Stack
 from tests.end_to_end.conftest import System, running, short_options
-from tests.grafana.prometheus import asked_for, needed, scraping
+from tests.grafana.prometheus import asked_for, scraping
 from tests.processes import wait_for
+from tests.tools import needed
 
 
 @contextmanager

@@ -1,21 +1,18 @@
 """One push over HTTP: what counts as arrived, what is said of all else, and where it does not go."""
 
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from cli.ports import free_port
+from tests.certificates import certificate
 from tests.receivers import Receiver, Reply, receiving
 from worker import pinned_http, push_client
 from worker.push_client import Answer, PushOutcome, push
@@ -192,33 +189,6 @@ def test_a_proxy_of_the_environment_is_not_asked(receiver: Receiver, monkeypatch
 
 
 # TLS
-
-
-def certificate(folder: Path, *names: x509.GeneralName) -> tuple[ssl.SSLContext, Path]:
-    """A server's context, and the file of the one authority that vouches for it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    authority, secret = folder / "authority.pem", folder / "key.pem"
-    authority.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority, secret)
-    return context, authority
 
 
 @pytest.fixture(autouse=True)
