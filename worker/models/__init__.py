@@ -10,6 +10,7 @@ of them can be range-partitioned by it later (docs/decisions/0007).
 from worker.models.configuration import ApiToken, Credential, IdempotencyKey, Lane, Surface
 from worker.models.content import DltEdition, DltTemplate, Media
 from worker.models.events import Cluster, Event, EventDelivery, EventEndpoint, EventTry
+from worker.models.history import Audit, BatchHistory, ConsoleSession, TrafficHistory
 from worker.models.messages import Attempt, Batch, Message, RejectedRow, Replayed, Submission, Tally
 from worker.models.people import Consent, ConsentChange, InboundMessage
 from worker.models.reports import DeliveryReport, UnmatchedReport
@@ -17,10 +18,13 @@ from worker.models.reports import DeliveryReport, UnmatchedReport
 __all__ = [
     "ApiToken",
     "Attempt",
+    "Audit",
     "Batch",
+    "BatchHistory",
     "Cluster",
     "Consent",
     "ConsentChange",
+    "ConsoleSession",
     "Credential",
     "DeliveryReport",
     "DltEdition",
@@ -39,5 +43,6 @@ __all__ = [
     "Submission",
     "Surface",
     "Tally",
+    "TrafficHistory",
     "UnmatchedReport",
 ]
